@@ -1,0 +1,134 @@
+"""Describe, compare and build sequence-model architectures.
+
+    recipe = blocks.load("recipes/hybrid-tiny.yaml")   # or the text itself
+    model = blocks.build(recipe, seed=0)               # an nn.Module
+    logits, state = model(tokens)
+
+Everything here is imported on first use; torch only by `build` and `from_pretrained`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from blocks.api import build, compile_graph, from_pretrained, load
+    from blocks.component import (
+        Call,
+        Complaint,
+        Component,
+        Embedding,
+        Head,
+        Mixer,
+        Norm,
+        Position,
+        Sizes,
+        Tokenizer,
+    )
+    from blocks.cost import Cost
+    from blocks.diagnostics import BlocksError, BuildError, Diagnostic, PluginError, RecipeError, UsageError
+    from blocks.graph import BlockGraph, Node, Port
+    from blocks.hookspecs import Register, hookimpl
+    from blocks.inside import Inside, Op
+    from blocks.kernel import Kernel, Target
+    from blocks.plan import Plan
+    from blocks.polynomial import B, D, Polynomial, T, minimum
+    from blocks.recipe import Recipe
+    from blocks.registry import Registry
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "B": "polynomial",
+    "BlockGraph": "graph",
+    "BlocksError": "diagnostics",
+    "BuildError": "diagnostics",
+    "Call": "component",
+    "Complaint": "component",
+    "Component": "component",
+    "Cost": "cost",
+    "D": "polynomial",
+    "Diagnostic": "diagnostics",
+    "Embedding": "component",
+    "Head": "component",
+    "Inside": "inside",
+    "Kernel": "kernel",
+    "Mixer": "component",
+    "Node": "graph",
+    "Norm": "component",
+    "Op": "inside",
+    "Plan": "plan",
+    "PluginError": "diagnostics",
+    "Polynomial": "polynomial",
+    "Port": "graph",
+    "Position": "component",
+    "Recipe": "recipe",
+    "RecipeError": "diagnostics",
+    "Register": "hookspecs",
+    "Registry": "registry",
+    "Sizes": "component",
+    "T": "polynomial",
+    "Target": "kernel",
+    "Tokenizer": "component",
+    "UsageError": "diagnostics",
+    "build": "api",
+    "compile_graph": "api",
+    "from_pretrained": "api",
+    "hookimpl": "hookspecs",
+    "load": "api",
+    "minimum": "polynomial",
+}
+
+__all__ = [
+    "B",
+    "BlockGraph",
+    "BlocksError",
+    "BuildError",
+    "Call",
+    "Complaint",
+    "Component",
+    "Cost",
+    "D",
+    "Diagnostic",
+    "Embedding",
+    "Head",
+    "Inside",
+    "Kernel",
+    "Mixer",
+    "Node",
+    "Norm",
+    "Op",
+    "Plan",
+    "PluginError",
+    "Polynomial",
+    "Port",
+    "Position",
+    "Recipe",
+    "RecipeError",
+    "Register",
+    "Registry",
+    "Sizes",
+    "T",
+    "Target",
+    "Tokenizer",
+    "UsageError",
+    "build",
+    "compile_graph",
+    "from_pretrained",
+    "hookimpl",
+    "load",
+    "minimum",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'blocks' has no attribute {name!r}")
+    value = getattr(import_module(f"blocks.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

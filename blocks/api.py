@@ -1,0 +1,91 @@
+"""The Python API: `load`, `compile_graph`, `build`, `from_pretrained`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from blocks.diagnostics import RecipeError
+from blocks.reader import Document, read, read_file
+from blocks.recipe import Recipe
+from blocks.validation import report_validation
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from blocks.graph import BlockGraph
+    from blocks.registry import Registry
+
+
+def load(source: str | os.PathLike[str]) -> Recipe:
+    """Read a recipe from a file, or from its text (anything with a line break or a colon followed by a space).
+
+    Raises RecipeError with every mistake of the text: its lines, columns and help.
+    """
+    text = os.fspath(source)
+    is_text = isinstance(source, str) and ("\n" in text or ": " in text)
+    return from_document(read(text) if is_text else read_file(text))
+
+
+def from_document(document: Document) -> Recipe:
+    """The recipe of a text that was read. Raises RecipeError."""
+    try:
+        if not isinstance(document.value, Mapping):
+            problems = document.problems()
+            problems.add("B0208", "a recipe is a mapping of keys to values", at=document.span(()), help="recipe: my-model")
+            problems.raise_if_any(RecipeError)
+        recipe = Recipe.model_validate(document.value)
+    except ValidationError as error:
+        problems = document.problems()
+
+        def report(code: str, message: str, path: Any, *, key: bool = False, help: str | None = None) -> None:
+            problems.add(code, message, at=document.span(path, key=key), help=help)
+
+        report_validation(error, document.value, Recipe, (), report)
+        problems.raise_if_any(RecipeError)
+        raise
+    recipe._document = document
+    return recipe
+
+
+def compile_graph(recipe: Recipe | str | Path, *, registry: Registry | None = None, **options: Any) -> BlockGraph:
+    """The block graph of a recipe, after all passes: shapes, ties, kernels and costs are known. No torch.
+
+    `options` are those of `blocks_compiler.compile_plan`. Raises RecipeError.
+    """
+    from blocks_compiler import compile_plan
+
+    recipe = recipe if isinstance(recipe, Recipe) else load(recipe)
+    return compile_plan(recipe.plan(registry=registry), registry=registry, **options)
+
+
+def build(
+    recipe: Recipe | str | Path,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    dtype: str = "float32",
+    kernels: str = "auto",
+    registry: Registry | None = None,
+) -> nn.Module:
+    """The PyTorch module of a recipe, with weights drawn from `seed`; the same ones on every device.
+
+    A language model is called as `logits, state = model(tokens, state=None, mask=None)`: tokens int64 [B, T],
+    mask bool [B, T] true at real tokens, logits [B, T, vocab_size]. `device="meta"` builds without memory.
+    Raises RecipeError, or BuildError for a device, dtype or kernel that cannot be had.
+    """
+    from blocks_compiler.backends.module import build_module
+
+    graph = compile_graph(recipe, registry=registry, device=device, dtype=dtype, kernels=kernels)
+    return build_module(graph, seed=seed, device=device, dtype=dtype)
+
+
+def from_pretrained(folder: str | os.PathLike[str], *, device: str = "cpu") -> nn.Module:
+    """The module and weights of a build folder, as `blocks build` wrote it. Raises BuildError."""
+    from blocks_compiler.backends.folder import load_folder
+
+    return load_folder(Path(folder), device=device)

@@ -1,0 +1,121 @@
+"""The `blocks` program: finds the command, runs it, and turns every refusal into a message and an exit code.
+
+Exit codes: 0 ok, 1 the recipe or the input is wrong, 2 usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from typing import IO, NoReturn
+
+from blocks import __version__
+from blocks.diagnostics import BlocksError, BuildError, UsageError, did_you_mean, render
+from blocks.registry import Entry, Registry
+
+TITLE = "Describe, compare and build sequence-model architectures."
+EXAMPLE = """\
+examples:
+  blocks show nemotron-h-8b
+  blocks cost llama-3.1-8b nemotron-h-8b --context 1k..1M
+  blocks build hybrid-tiny -o model/
+"""
+
+
+class Parser(ArgumentParser):
+    """An ArgumentParser whose errors are diagnostics."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError.of("B0805", message, help=f"see {self.prog} --help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(arguments)
+    except BlocksError as error:
+        _complain(error, as_json="--json" in arguments)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        place = f" {error.filename}" if error.filename else ""
+        _complain(BuildError.of("B0807", f"{error.strerror or error}{place}"), as_json="--json" in arguments)
+        return 1
+
+
+def _run(arguments: list[str]) -> int:
+    at = next((i for i, word in enumerate(arguments) if not word.startswith("-")), len(arguments))
+    options = _parser().parse_args(arguments[:at])
+    registry = Registry.installed(plugins=not options.no_plugins)
+    if options.version:
+        print(f"blocks {__version__}")
+        return 0
+    entries = {entry.name: entry for entry in registry.of_kind("command")}
+    if options.help or at == len(arguments):
+        print(_overview(entries))
+        return 0
+    name = arguments[at]
+    if name not in entries:
+        near = did_you_mean(name, entries)
+        help = f"did you mean {near!r}?" if near else "see blocks --help"
+        raise UsageError.of("B0805", f"there is no command {name!r}", help=help)
+    return _command(registry.find("command", name), arguments[at + 1 :], registry)
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="blocks", add_help=False, allow_abbrev=False)
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("--version", action="store_true")
+    parser.add_argument("--no-plugins", action="store_true")
+    return parser
+
+
+def _overview(entries: dict[str, Entry]) -> str:
+    width = max(map(len, entries), default=0)
+    commands = "\n".join(f"  {name:<{width}}  {entry.help}" for name, entry in sorted(entries.items()))
+    return (
+        f"usage: blocks [--version] [--no-plugins] COMMAND ...\n\n{TITLE}\n\ncommands:\n{commands}\n\n"
+        f"options:\n  --version     print the version\n  --no-plugins  use what came with blocks alone\n\n{EXAMPLE}\n"
+        "`blocks COMMAND --help` says more."
+    )
+
+
+def _command(entry: Entry, arguments: list[str], registry: Registry) -> int:
+    command = entry.load()
+    parser = Parser(
+        prog=f"blocks {entry.name}",
+        description=command.summary,
+        epilog="examples:\n" + "".join(f"  {line}\n" for line in command.example.splitlines()),
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.configure(parser)
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as done:  # --help
+        return int(done.code or 0)
+    options.registry = registry
+    options.color = wants_color(sys.stdout)
+    code: int = command.run(options)
+    return code
+
+
+def wants_color(stream: IO[str]) -> bool:
+    """Whether to colour what is written to `stream` (https://no-color.org)."""
+    return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def _complain(error: BlocksError, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([diagnostic.as_json() for diagnostic in error.diagnostics], indent=2))
+    else:
+        print(render(error.diagnostics, error.sources, color=wants_color(sys.stderr)), file=sys.stderr)

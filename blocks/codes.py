@@ -1,0 +1,462 @@
+"""The catalogue of error codes that `blocks why CODE` explains.
+
+B01 reading YAML, B02 keys and structure, B03 values, sizes and expressions, B04 layouts and overrides,
+B05 sentences, B06 plugins and names, B07 graph, shapes and capabilities, B08 files, folders and commands.
+
+One file in spite of its length: it is a table, read by code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What an error code means: a title, and a paragraph with an example of wrong and right."""
+
+    title: str
+    explanation: str
+
+
+def _code(title: str, paragraph: str, *, wrong: str = "", right: str = "") -> Code:
+    examples = "".join(
+        f"\n\n{name}:\n" + "\n".join("    " + line for line in text.split("\n"))
+        for name, text in (("Wrong", wrong), ("Right", right))
+        if text
+    )
+    return Code(title, paragraph + examples)
+
+
+CODES: dict[str, Code] = {
+    # B01: reading YAML
+    "B0100": _code(
+        "more problems than are shown",
+        "At most a hundred problems of a file are listed. Mend the first ones; the rest often "
+        "follow from them.",
+    ),
+    "B0101": _code(
+        "not UTF-8 text",
+        "A recipe is UTF-8 text, with or without a byte order mark. Latin-1 and UTF-16 files have "
+        "to be converted.",
+        wrong="a file saved as UTF-16",
+        right="iconv -f UTF-16 -t UTF-8 old.yaml > new.yaml",
+    ),
+    "B0102": _code(
+        "not valid YAML",
+        "The text does not follow YAML's grammar: a colon is missing or one too many, the "
+        "indentation jumps, or a value starts with a character that YAML keeps for itself.",
+        wrong="model: mixer: mamba2",
+        right="model: {mixer: mamba2}",
+    ),
+    "B0103": _code(
+        "a tab indents",
+        "YAML is indented with spaces only.",
+        wrong="blocks:\n<tab>ffn: {mixer: mlp}",
+        right="blocks:\n  ffn: {mixer: mlp}",
+    ),
+    "B0104": _code(
+        "invisible character",
+        "Control characters, lone surrogates, byte order marks inside the text and Unicode line "
+        "separators are refused: they make a text look different from what it is. Inside double "
+        "quotes an escape can stand for one.",
+        wrong='note: "<NUL>"',
+        right='note: "\\0"',
+    ),
+    "B0105": _code(
+        "not part of the recipe language",
+        "A recipe has no tags, anchors, aliases or merge keys: what is written is what is meant, "
+        "and reading it runs nothing. A block that is needed twice gets a name under `blocks:`.",
+        wrong="layers: [&a {mixer: mamba2}, *a]",
+        right="blocks:\n  a: {mixer: mamba2}\n...\nlayers: [a, a]",
+    ),
+    "B0106": _code(
+        "a key is given twice",
+        "A mapping has each key once; of two values neither could be meant safely.",
+        wrong="d_model: 512\nd_model: 768",
+        right="d_model: 768",
+    ),
+    "B0107": _code(
+        "a key is not a string",
+        "Keys are strings. A number, `true` or `null` as a key needs quotes.",
+        wrong="blocks:\n  1: {mixer: mlp}",
+        right='blocks:\n  "1": {mixer: mlp}',
+    ),
+    "B0108": _code(
+        "not one YAML 1.2 document",
+        "A recipe file holds one YAML 1.2 document; write several recipes to several files.",
+        wrong="recipe: a\n---\nrecipe: b",
+        right="recipe: a",
+    ),
+    "B0109": _code(
+        "too large to read",
+        "A recipe has at most 1 MiB of text, 64 levels of nesting and 100,000 values, so that "
+        "reading a stranger's recipe is always quick. Repetition belongs in the layout.",
+        wrong="layers: [mamba2, ffn, mamba2, ffn, mamba2, ffn]",
+        right="layers: [3 x [mamba2, ffn]]",
+    ),
+    "B0110": _code(
+        "not a usable number",
+        "Infinity, not-a-number, and numbers beyond 30 digits or the range of a float are refused.",
+        wrong="eps: .inf",
+        right="eps: 1e-5",
+    ),
+    "B0111": _code(
+        "nothing in the text",
+        "The text is empty, or holds comments only.",
+        wrong="# my model",
+        right=(
+            "recipe: my-model\n"
+            "d_model: 512\n"
+            "depth: 24\n"
+            "vocab_size: 32000\n"
+            "model: 8% attention, interleaved Mamba-2 and FFN"
+        ),
+    ),
+    "B0112": _code(
+        "a bracket or quote does not match",
+        "Every `[`, `{` and quote is closed, items are separated by commas.",
+        wrong="ffn: {mixer: mlp, d_ff: 2048",
+        right="ffn: {mixer: mlp, d_ff: 2048}",
+    ),
+    # B02: keys and structure
+    "B0201": _code(
+        "unknown key",
+        "The key is not one of those that this place knows; unknown keys are never ignored.",
+        wrong="d_modle: 512",
+        right="d_model: 512",
+    ),
+    "B0202": _code(
+        "missing key",
+        "The key has no default and has to be given.",
+        wrong="attention: {n_heads: 8}",
+        right="attention: {mixer: multi_head, n_heads: 8}",
+    ),
+    "B0203": _code(
+        "wrong type",
+        "The value is of another type than the key takes; nothing is converted silently.",
+        wrong="tied: 'no'",
+        right="tied: false",
+    ),
+    "B0204": _code(
+        "values that do not go together",
+        "Two values of one mapping exclude each other, or one needs another; the message says which.",
+        wrong="head: {lm: {}, norm: rmsnorm}",
+        right="- norm: rmsnorm\n- head: {lm: {}}",
+    ),
+    "B0205": _code(
+        "not one of the choices",
+        "The value is not among those that the key knows.",
+        wrong="residual: prenorm",
+        right="residual: pre",
+    ),
+    "B0206": _code(
+        "not a name",
+        "A name is letters and digits, joined by `_`, `.`, `+` or `-`.",
+        wrong="recipe: ../other",
+        right="recipe: other",
+    ),
+    "B0207": _code(
+        "not a component",
+        "A choice is a registered component's name, or one name with its options.",
+        wrong="position: {rope: {}, alibi: {}}",
+        right="position: {rope: {theta: 500000}}",
+    ),
+    "B0208": _code(
+        "not a recipe",
+        "A recipe is a mapping with at least `recipe:`, sizes and `model:`.",
+        wrong="- embed: tokens",
+        right="recipe: my-model\nd_model: 512\nmodel:\n  - embed: tokens",
+    ),
+    # B03: values, sizes, expressions
+    "B0301": _code(
+        "not an expression",
+        "Sizes are numbers or expressions of numbers, names, `+ - * / // % **`, parentheses and the "
+        "functions min, max, round and round_up(x, multiple). Units are decimal: k, M, B, T; the "
+        "binary ones are Ki, Mi, Gi.",
+        wrong="d_ff: 4 d_model",
+        right="d_ff: 4 * d_model",
+    ),
+    "B0302": _code(
+        "value out of range",
+        "The value lies outside the range of its key; the message names the bound.",
+        wrong="n_heads: 0",
+        right="n_heads: 8",
+    ),
+    "B0303": _code(
+        "a size is not whole",
+        "An expression of whole numbers has to come out whole. `//` rounds down, `round_up` to a "
+        "multiple; divisions inside are exact.",
+        wrong="d_ff: 8 * d_model / 3",
+        right="d_ff: round_up(8 * d_model / 3, 256)",
+    ),
+    "B0304": _code(
+        "an expression beyond the bounds",
+        "Expressions have at most 1000 characters, 200 parts, 32 levels of parentheses and values "
+        "up to 10**18.",
+        wrong="d_ff: 10 ** 30",
+        right="d_ff: 4 * d_model",
+    ),
+    "B0305": _code(
+        "sizes that depend on each other",
+        "Sizes may refer to one another in any order, but not in a circle.",
+        wrong="d_ff: 2 * d_model\nd_model: d_ff / 2",
+        right="d_model: 512\nd_ff: 2 * d_model",
+    ),
+    "B0306": _code(
+        "key/value heads do not divide the heads",
+        "In grouped-query attention each key/value head serves n_heads / n_kv_heads query heads.",
+        wrong="n_heads: 32\nn_kv_heads: 12",
+        right="n_heads: 32\nn_kv_heads: 8",
+    ),
+    "B0307": _code(
+        "heads do not divide d_model",
+        "Without `head_dim`, each head gets d_model / n_heads features, which has to be whole. "
+        "Choose another number of heads, or set head_dim, which need not multiply up to d_model.",
+        wrong="d_model: 512\nattention: {mixer: multi_head, n_heads: 12}",
+        right="d_model: 512\nattention: {mixer: multi_head, n_heads: 8}",
+    ),
+    "B0308": _code(
+        "not a share",
+        "A share is a percentage.",
+        wrong="scatter: {attention: 0.08}",
+        right="scatter: {attention: 8%}",
+    ),
+    "B0309": _code(
+        "share out of range",
+        "A share lies from 0% to 100%.",
+        wrong="scatter: {attention: 120%}",
+        right="scatter: {attention: 12%}",
+    ),
+    "B0310": _code(
+        "vocabulary smaller than the tokenizer's",
+        "Every id of the tokenizer needs a row in the embedding, so vocab_size is at least as large.",
+        wrong="tokenizer: bytes\nvocab_size: 128",
+        right="tokenizer: bytes\nvocab_size: 256",
+    ),
+    "B0311": _code(
+        "over the parameter budget",
+        "The size is worked out in closed form before anything is built; more than 2T parameters "
+        "are refused unless `--max-params` allows them.",
+        wrong="d_model: 8M",
+        right="d_model: 8k",
+    ),
+    "B0312": _code(
+        "options that exclude each other",
+        "Two options of a component contradict each other; the message says which to leave out.",
+        wrong="{mixer: multi_head, mask: bidirectional, window: 512}",
+        right="{mixer: multi_head, window: 512}",
+    ),
+    "B0313": _code(
+        "a position in the wrong place",
+        "Some positions turn queries and keys (rope) and belong to a mixer; others are added to the "
+        "embeddings (learned, sinusoidal) and are a stage of `model:`.",
+        wrong="attention: {mixer: multi_head, position: learned}",
+        right="model:\n  - embed: tokens\n  - position: learned",
+    ),
+    "B0314": _code(
+        "channels that cannot be paired",
+        "RoPE rotates pairs of channels (Su et al. 2021, arXiv:2104.09864), so the number of "
+        "rotated channels is even and at most head_dim.",
+        wrong="position: {rope: {rotary_dim: 63}}",
+        right="position: {rope: {rotary_dim: 64}}",
+    ),
+    "B0315": _code(
+        "unknown name in an expression",
+        "An expression refers to a size that is not declared; more names are declared under `let:`.",
+        wrong="d_ff: 4 * dim",
+        right="d_ff: 4 * d_model",
+    ),
+    "B0316": _code(
+        "a size's name is taken",
+        "`let:` declares further sizes; those of every recipe (d_model, depth, vocab_size) stand at the top.",
+        wrong="let: {d_model: 512}",
+        right="d_model: 512",
+    ),
+    # B04: layouts and overrides
+    "B0401": _code(
+        "a layout does not work out",
+        "The depth cannot be filled evenly by the blocks that alternate.",
+        wrong="depth: 109\ninterleave: [mamba2, ffn]",
+        right="depth: 110\ninterleave: [mamba2, ffn]",
+    ),
+    "B0402": _code(
+        "scattered blocks do not fit",
+        "There are more scattered blocks than places for them.",
+        wrong="depth: 10\nscatter: {attention: 12}",
+        right="depth: 10\nscatter: {attention: 2}",
+    ),
+    "B0403": _code(
+        "scatter names one block",
+        "`scatter` takes one block with its share or count, and optionally `before`.",
+        wrong="scatter: {attention: 8%, mamba: 10%}",
+        right="scatter: {attention: 8%}",
+    ),
+    "B0404": _code(
+        "`before` names no interleaved block",
+        "`before` says which of the interleaved blocks a scattered block precedes.",
+        wrong="interleave: [mamba2, ffn]\nscatter: {attention: 8%, before: attention}",
+        right="interleave: [mamba2, ffn]\nscatter: {attention: 8%, before: ffn}",
+    ),
+    "B0405": _code(
+        "unknown letter in a pattern",
+        "Each letter of a pattern is named under `symbols:`.",
+        wrong='pattern: "M-X"\nsymbols: {M: mamba2, "-": ffn}',
+        right='pattern: "M-M"\nsymbols: {M: mamba2, "-": ffn}',
+    ),
+    "B0406": _code(
+        "too many blocks",
+        "The number of blocks is worked out before any is laid out; more than 100,000 are refused.",
+        wrong="layers: [1000000000 x ffn]",
+        right="layers: [12 x [attention, ffn]]",
+    ),
+    "B0407": _code(
+        "a layout is not understood",
+        "A layout is a list of block names, lists, and repeats such as `3 x [mamba2, ffn]`.",
+        wrong="layers: [0 x ffn]",
+        right="layers: [3 x ffn]",
+    ),
+    "B0408": _code(
+        "not a selector",
+        "A selector is a block's name or `layers`, with an index or a slice if need be.",
+        wrong='override: {"attention(-1)": {n_kv_heads: 1}}',
+        right='override: {"attention[-1]": {n_kv_heads: 1}}',
+    ),
+    "B0409": _code(
+        "an override selects nothing",
+        "The selector matches no layer of this layout.",
+        wrong='depth: 4\noverride: {"layers[7]": {d_ff: 1024}}',
+        right='depth: 4\noverride: {"layers[3]": {d_ff: 1024}}',
+    ),
+    "B0410": _code(
+        "unknown block",
+        "A layout uses a name that `blocks:` does not declare.",
+        wrong="blocks:\n  ffn: {mixer: mlp}\n...\nlayers: [fnn]",
+        right="layers: [ffn]",
+    ),
+    "B0411": _code(
+        "no single layout",
+        "A stack has one layout: `layers`, `pattern`, `interleave` or `cycle`.",
+        wrong="stack: {depth: 12}",
+        right="stack: {depth: 12, cycle: [attention, ffn]}",
+    ),
+    "B0412": _code(
+        "a key of another layout",
+        "`scatter` belongs to `interleave`, `symbols` to `pattern`.",
+        wrong="cycle: [mamba2, ffn]\nscatter: {attention: 8%}",
+        right="interleave: [mamba2, ffn]\nscatter: {attention: 8%}",
+    ),
+    "B0413": _code(
+        "depth and layers disagree",
+        "`depth` is given, but the layers written out are more or fewer.",
+        wrong="depth: 4\nlayers: [mamba2, ffn]",
+        right="layers: [2 x [mamba2, ffn]]",
+    ),
+    "B0414": _code(
+        "a depth is missing",
+        "`interleave` and `cycle` repeat until the depth is reached, so they need one.",
+        wrong="cycle: [attention, ffn]",
+        right="depth: 24\ncycle: [attention, ffn]",
+    ),
+    # B05: sentences
+    "B0501": _code(
+        "a clause is not understood",
+        "A sentence is clauses between commas: shares, what alternates, the residual, the norm, the "
+        "position.",
+        wrong="model: lots of attention",
+        right="model: 8% attention, interleaved Mamba-2 and FFN, pre-norm, RoPE",
+    ),
+    "B0502": _code(
+        "clauses contradict each other",
+        "Two clauses of a sentence settle the same thing differently.",
+        wrong="model: interleaved attention and FFN, pre-norm, post-norm",
+        right="model: interleaved attention and FFN, pre-norm",
+    ),
+    "B0503": _code(
+        "a sentence is not enough",
+        "The sentence needs a size or a clause that is not given.",
+        wrong="model: interleaved attention and FFN",
+        right="depth: 24\nmodel: interleaved attention and FFN",
+    ),
+    # B06: plugins and names
+    "B0601": _code(
+        "unknown component",
+        "No plugin registers this name; `blocks plugins` lists those that are there.",
+        wrong="mixer: mamba3000",
+        right="mixer: mamba2",
+    ),
+    "B0602": _code(
+        "a plugin failed",
+        "A plugin could not be imported or did not register properly; the others go on without it.",
+        wrong="a plugin that imports a package which is not installed",
+        right="pip install that package, or use --no-plugins",
+    ),
+    "B0603": _code(
+        "a name is claimed twice",
+        "Two distributions register the same name; say which one is meant.",
+        wrong="mixer: retention",
+        right="mixer: blocks-retention:retention",
+    ),
+    # B07: graph, shapes, capabilities
+    "B0701": _code(
+        "a capability is missing",
+        "A block is asked for something that it declares itself unable to do.",
+        wrong="mamba2: {mixer: mamba2, mask: bidirectional}",
+        right="mamba2: {mixer: mamba2}",
+    ),
+    "B0702": _code(
+        "ports do not meet",
+        "The output of one stage has another shape or meaning than the input of the next.",
+        wrong="model: [{head: lm}, {embed: tokens}]",
+        right="model: [{embed: tokens}, {head: lm}]",
+    ),
+    "B0703": _code(
+        "tied weights differ in size",
+        "Weights can be tied only where their sizes agree.",
+        wrong="a head over 32000 entries tied to an embedding of 50257",
+        right="one vocab_size for both, or head: {lm: {tied: false}}",
+    ),
+    # B08: files, build folders, commands
+    "B0801": _code(
+        "file not found",
+        "There is no file of that name.",
+        wrong="blocks show hybird.yaml",
+        right="blocks show hybrid.yaml",
+    ),
+    "B0802": _code(
+        "file cannot be read",
+        "The path is a folder, or the system does not let it be read.",
+        wrong="blocks show recipes/",
+        right="blocks show recipes/gpt2.yaml",
+    ),
+    "B0803": _code(
+        "output exists",
+        "Nothing is overwritten unasked.",
+        wrong="blocks build r.yaml -o old",
+        right="blocks build r.yaml -o new",
+    ),
+    "B0804": _code(
+        "build folder damaged",
+        "A file of a build folder is missing or does not have the hash in its manifest.",
+        wrong="model.safetensors edited by hand",
+        right="blocks build recipe.lock.yaml -o fresh",
+    ),
+    "B0805": _code(
+        "wrong usage",
+        "The command line is wrong; `--help` shows an example.",
+        wrong="blocks shwo",
+        right="blocks show",
+    ),
+    "B0806": _code(
+        "an optional library is missing",
+        "This command needs a library that is not installed; the message names it.",
+        wrong="blocks draw without pygraphviz",
+        right="pip install pygraphviz",
+    ),
+    "B0807": _code(
+        "cannot write",
+        "The output could not be written; what was there before is unchanged.",
+        wrong="blocks build r.yaml -o /read-only",
+        right="blocks build r.yaml -o ~/models/r",
+    ),
+}

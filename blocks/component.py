@@ -1,0 +1,165 @@
+"""What every block, norm, position, embedding and head declares: options, cost, capabilities, construction.
+
+A declaration is a frozen Pydantic model and knows no torch. Its `module` names the `nn.Module` that runs it;
+that module is imported on build, never before. One class a kind: `Mixer`, `Norm`, `Position`, `Embedding`,
+`Head`, `Tokenizer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr
+
+from blocks.cost import Cost
+from blocks.inside import Inside
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The sizes of the model that a component is bound to."""
+
+    d_model: int
+    vocab_size: int | None = None
+    depth: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Something wrong with the options of one component; `field` says where, `related` names recipe sizes."""
+
+    field: str
+    message: str
+    label: str = ""
+    help: str | None = None
+    code: str = "B0302"
+    related: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A constructor call: `target` is "package.module:Class"; arguments are plain values or calls."""
+
+    target: str
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Component(BaseModel):
+    """The base of everything a recipe can name. Fields are the options a recipe may set."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=False
+    )
+
+    kind: ClassVar[str] = ""
+    module: ClassVar[str] = ""
+    """"package.module:Class" of the nn.Module; "torch.nn:Linear" names one of torch's own."""
+    phrases: ClassVar[tuple[str, ...]] = ()
+    """How a person writes this component in a sentence, the canonical phrase first."""
+    adjectives: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Words before a phrase that set options, besides the values of its choices: {"squared ReLU": {…}}."""
+    ops: ClassVar[tuple[str, ...]] = ()
+    """Ops whose kernels can be chosen, such as `rms_norm`."""
+
+    _registered: str = PrivateAttr(default="")
+
+    @property
+    def name(self) -> str:
+        """The name it is registered under; the class name where it was made without a registry."""
+        return self._registered or type(self).__name__.lower()
+
+    def named(self, name: str) -> Self:
+        """The same component, knowing the name that it was looked up by."""
+        copy = self.model_copy()
+        copy._registered = name
+        return copy
+
+    def check(self, sizes: Sizes) -> Iterator[Complaint]:
+        """Yield everything that is wrong with the options for a model of these sizes."""
+        yield from ()
+
+    def bind(self, sizes: Sizes) -> Self:
+        """Fill the defaults that depend on the model's sizes (head_dim, d_ff …). Called once `check` is silent."""
+        return self
+
+    def construct(self, width: int) -> Call:
+        """The constructor call for an input of `width` channels (d_model; head_dim inside attention)."""
+        options = {
+            name: value.construct(width) if isinstance(value, Component) else value
+            for name in type(self).model_fields
+            for value in [getattr(self, name)]
+        }
+        return Call(self.module, (width,), options)
+
+    def cost(self) -> Cost:
+        """Parameters, FLOPs and state as polynomials in T (tokens) and D (width)."""
+        return Cost()
+
+    def all_ops(self) -> tuple[str, ...]:
+        """The ops of this component and of the components in its slots."""
+        nested = (v for n in type(self).model_fields for v in [getattr(self, n)] if isinstance(v, Component))
+        return tuple(dict.fromkeys((*self.ops, *(op for part in nested for op in part.all_ops()))))
+
+
+class Mixer(Component):
+    """A block's inner function: `forward(x, state=None, mask=None) -> (y, state)`, x and y [B, T, d_model]."""
+
+    kind = "mixer"
+    symbol: ClassVar[str] = ""
+    """The letter of this mixer in a pattern string, as Megatron writes them: M, *, -."""
+
+    def capabilities(self) -> frozenset[str]:
+        """What it can do: causal, padded, packed, cached, cross."""
+        return frozenset({"causal", "padded", "cached"})
+
+    def inside(self) -> Inside | None:
+        """The operations inside, for a diagram one level deeper; None: a box without a lid."""
+        return None
+
+
+class Norm(Component):
+    """A normalisation over the last axis: `forward(x) -> y`."""
+
+    kind = "norm"
+
+
+class Position(Component):
+    """How order enters. `where` is "stream" (added to the embeddings) or "heads" (applied to queries and keys)."""
+
+    kind = "position"
+    where: ClassVar[str] = "stream"
+
+
+class Embedding(Component):
+    """From tokens int64 [B, T] to x [B, T, d_model]."""
+
+    kind = "embedding"
+
+
+class Head(Component):
+    """From x [B, T, d_model] to the model's output; `requires` lists what it asks of every mixer."""
+
+    kind = "head"
+    requires: ClassVar[frozenset[str]] = frozenset()
+
+    def ties(self) -> Mapping[str, str]:
+        """Parameters of this head that are parameters of the embedding: {"weight": "weight"}."""
+        return {}
+
+
+class Tokenizer(Component):
+    """From text to token ids and back. `vocab_size` is the number of ids."""
+
+    kind = "tokenizer"
+    vocab_size: ClassVar[int]
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of `text`."""
+        raise NotImplementedError(f"{type(self).__name__} must define encode")
+
+    def decode(self, ids: list[int]) -> str:
+        """Text of token ids; ids that form no text become U+FFFD."""
+        raise NotImplementedError(f"{type(self).__name__} must define decode")

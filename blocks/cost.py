@@ -1,0 +1,56 @@
+"""What a component costs: parameters, FLOPs, state, as exact polynomials in T and D."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeAlias, Union
+
+from blocks.polynomial import Number, Polynomial
+
+Size: TypeAlias = Union[Polynomial, Number]  # noqa: UP007 - a runtime alias
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The cost of one component for one sequence.
+
+    Convention: one multiply-add is 2 FLOPs; matrix products, convolutions and attention scores are counted,
+    elementwise work is not. This is what `torch.utils.flop_counter` counts, and what Kaplan et al. 2020
+    (arXiv:2001.08361, section 2.1) and Chowdhery et al. 2022 (arXiv:2204.02311, appendix B) quote. Masked
+    scores are counted when the reference computes them.
+
+    params      parameters, in elements
+    flops       FLOPs of a forward pass over T tokens
+    step        FLOPs of one token decoded with T tokens of context; default: flops / T
+    state       elements held after T tokens, in the model's dtype
+    state_fp32  elements held after T tokens that stay in float32 whatever the model's dtype
+    state_int64 counters held after T tokens
+    """
+
+    params: Size = 0
+    flops: Size = 0
+    step: Size | None = None
+    state: Size = 0
+    state_fp32: Size = 0
+    state_int64: Size = 0
+
+    def decode(self, context: int, d_model: int) -> Number:
+        """FLOPs of one decoded token with `context` tokens in the state."""
+        if self.step is not None:
+            return Polynomial.of(self.step).number(T=context, D=d_model)
+        return Polynomial.of(self.flops).number(T=context, D=d_model) * Fraction(1, context)
+
+    def forward(self, tokens: int, d_model: int) -> Number:
+        """FLOPs of one forward pass over `tokens` tokens."""
+        return Polynomial.of(self.flops).number(T=tokens, D=d_model)
+
+    def parameters(self, d_model: int) -> int:
+        """Number of parameters."""
+        return int(Polynomial.of(self.params).number(D=d_model, T=0))
+
+    def state_bytes(self, context: int, d_model: int, itemsize: int) -> int:
+        """Bytes of state of one sequence after `context` tokens; `itemsize` is the model's bytes an element."""
+        sizes = {"T": context, "D": d_model}
+        held = ((self.state, itemsize), (self.state_fp32, 4), (self.state_int64, 8))
+        return sum(int(Polynomial.of(count).number(**sizes)) * each for count, each in held)

@@ -1,0 +1,104 @@
+"""The block graph: what the recipe means, before anything is built from it.
+
+A node is a component at a path (`layers.3.mixer`); an edge joins two typed ports. One path serves everywhere:
+parameter prefix, diagram id, cost row, place of an error. Shapes are symbolic: letters B and T, numbers, and
+polynomials over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+
+from blocks.component import Component
+from blocks.cost import Cost
+from blocks.inside import Inside, Shape
+
+if TYPE_CHECKING:
+    from blocks.plan import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A place where an edge ends: what flows there, its shape (None until shapes are inferred) and dtype."""
+
+    name: str
+    dtype: str = "float"  # "float": the model's dtype; "int64": token ids
+    shape: Shape | None = None
+
+    def __str__(self) -> str:
+        return " ".join(str(size) for size in self.shape) if self.shape is not None else "?"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A component at a path.
+
+    role      input, embedding, position, norm, mixer, add, add_norm (fused), head, output
+    shared    the group of nodes whose parameters are one and the same, by the path of its first member
+    ties      parameters of this node that live elsewhere: own name -> path of the owner
+    kernels   op -> chosen implementation
+    """
+
+    path: str
+    role: str
+    component: Component | None = None
+    inputs: tuple[Port, ...] = (Port("x"),)
+    outputs: tuple[Port, ...] = (Port("y"),)
+    layer: Layer | None = None
+    inside: Inside | None = None
+    ties: tuple[tuple[str, str], ...] = ()
+    kernels: tuple[tuple[str, str], ...] = ()
+    cost: Cost = Cost()
+    origin: tuple[str | int, ...] = ()
+
+
+class BlockGraph(nx.DiGraph):  # type: ignore[misc]
+    """A networkx DiGraph of `Node`s. Passes map one graph to another; nothing is changed in place.
+
+    Nodes are keyed by path, in the order of execution, and hold `node=Node`; edges hold
+    `ports=((output, input), …)`.
+    """
+
+    def add(self, node: Node, *sources: str | tuple[str, str]) -> str:
+        """Append a node; its input ports read `sources`, each a path or a (path, output port). Returns the path."""
+        assert node.path not in self, f"two nodes at {node.path}"
+        assert len(sources) == len(node.inputs), f"{node.path} has {len(node.inputs)} inputs"
+        self.add_node(node.path, node=node)
+        for port, source in zip(node.inputs, sources, strict=True):
+            path, output = source if isinstance(source, tuple) else (source, "y")
+            wires = self.edges[path, node.path]["ports"] if self.has_edge(path, node.path) else ()
+            self.add_edge(path, node.path, ports=(*wires, (output, port.name)))
+        return node.path
+
+    def node(self, path: str) -> Node:
+        """The node at a path."""
+        found: Node = self.nodes[path]["node"]
+        return found
+
+    def walk(self) -> Iterator[Node]:
+        """Nodes in the order of execution."""
+        for _, data in self.nodes(data=True):
+            yield data["node"]
+
+    def sources(self, path: str) -> dict[str, tuple[str, str]]:
+        """Input port -> (path, output port) that feeds it."""
+        wires: dict[str, tuple[str, str]] = {}
+        for source, _, data in self.in_edges(path, data=True):
+            for output, port in data["ports"]:
+                wires[port] = (source, output)
+        return wires
+
+    def map(self, change: Any) -> BlockGraph:
+        """A graph of the same wires, with every node replaced by `change(node)`."""
+        graph = type(self)(**self.graph)
+        for path, data in self.nodes(data=True):
+            graph.add_node(path, node=change(data["node"]))
+        graph.add_edges_from(self.edges(data=True))
+        return graph
+
+
+__all__ = ["BlockGraph", "Node", "Port", "replace"]

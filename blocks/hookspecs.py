@@ -1,0 +1,81 @@
+"""The hooks of a plugin, one a kind. A plugin is an entry point of the group `blocks` that implements some of them.
+
+Each hook is handed `register(name, target)`. A target is the object itself or "package.module:Name", which is
+imported when the name is first used, so that a plugin costs nothing until then.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import pluggy
+
+GROUP = "blocks"
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+class Register(Protocol):
+    """Hand a component to the registry; `help` is the one line that listings show."""
+
+    def __call__(self, name: str, target: Any, *, help: str = "") -> None: ...
+
+
+@hookspec
+def register_mixers(register: Register) -> None:
+    """Mixers: `Mixer` classes, what a block does to the sequence."""
+
+
+@hookspec
+def register_embeddings(register: Register) -> None:
+    """Embeddings: `Embedding` classes, from tokens to vectors."""
+
+
+@hookspec
+def register_positions(register: Register) -> None:
+    """Positions: `Position` classes, how order enters."""
+
+
+@hookspec
+def register_norms(register: Register) -> None:
+    """Norms: `Norm` classes."""
+
+
+@hookspec
+def register_heads(register: Register) -> None:
+    """Heads: `Head` classes, from vectors to the output."""
+
+
+@hookspec
+def register_objectives(register: Register) -> None:
+    """Objectives: what a model is trained for."""
+
+
+@hookspec
+def register_tokenizers(register: Register) -> None:
+    """Tokenizers: `Tokenizer` classes, from text to ids and back."""
+
+
+@hookspec
+def register_kernels(register: Register) -> None:
+    """Kernels: `Kernel` objects named "op/implementation"; "op/reference" is the truth."""
+
+
+@hookspec
+def register_passes(register: Register) -> None:
+    """Passes: functions BlockGraph -> BlockGraph that run after the compiler's own."""
+
+
+@hookspec
+def register_importers(register: Register) -> None:
+    """Importers: from a foreign checkpoint to a recipe and weights."""
+
+
+@hookspec
+def register_exporters(register: Register) -> None:
+    """Exporters: from a built model to a foreign format."""
+
+
+@hookspec
+def register_commands(register: Register) -> None:
+    """Commands: `Command` objects, what `blocks NAME` runs."""

@@ -1,0 +1,160 @@
+"""The plan: a recipe with every name looked up, every size worked out, every block in its place.
+
+It is what the compiler lowers to a graph. Blocks that are alike share one `BlockType`, so a plan of ten thousand
+blocks holds a handful of components.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+from blocks.component import Component, Sizes, Tokenizer
+from blocks.diagnostics import RecipeError
+from blocks.recipe import Recipe, Stack, Stage
+from blocks.registry import Registry
+from blocks.resolve import Resolver
+from blocks.sentence import expand
+from blocks.stacks import BlockType, Layer, StackPlanner
+from blocks.validation import Path
+
+MAX_PARAMS = 2 * 10**12
+STAGE_KINDS = {"embed": "embedding", "position": "position", "norm": "norm", "head": "head"}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PlannedStage:
+    """One step of the pipeline: a component, or the blocks of a stack."""
+
+    path: str
+    role: str
+    component: Component | None = None
+    layers: tuple[Layer, ...] = ()
+    origin: Path = ()
+    vocabulary: Mapping[str, BlockType] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Everything the compiler needs, and nothing left to look up."""
+
+    name: str
+    about: str
+    sizes: Sizes
+    stages: tuple[PlannedStage, ...]
+    tokenizer: Tokenizer | None
+    recipe: Recipe = field(repr=False)
+    canonical: Recipe = field(repr=False)
+    aliases: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False)
+    """Paths of `canonical` that a sentence stands for -> their characters in it."""
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The blocks of all stacks, in order."""
+        return list(chain.from_iterable(stage.layers for stage in self.stages))
+
+    @property
+    def pattern(self) -> str:
+        """One letter a block."""
+        return "".join(layer.symbol for layer in self.layers)
+
+
+def make_plan(
+    recipe: Recipe, *, registry: Registry | None = None, max_params: int = MAX_PARAMS
+) -> Plan:
+    """Resolve a recipe. Raises RecipeError with everything that is wrong, in the order of the text."""
+    planner = _Planner(recipe, registry or Registry.installed(), max_params)
+    plan = planner.run()
+    planner.resolver.problems.raise_if_any(RecipeError)
+    assert plan is not None, "no plan and no problem"
+    return plan
+
+
+class _Planner:
+    def __init__(self, recipe: Recipe, registry: Registry, max_params: int) -> None:
+        self.resolver = Resolver(recipe, registry)
+        self.written = recipe
+        self.max_params = max_params
+
+    def run(self) -> Plan | None:
+        resolver, written = self.resolver, self.written
+        tokenizer = resolver.slot("tokenizer", written.tokenizer, ("tokenizer",)) if written.tokenizer else None
+        assert tokenizer is None or isinstance(tokenizer, Tokenizer)
+        if not resolver.resolve_sizes(tokenizer.vocab_size if tokenizer else None):
+            return None
+        self._check_vocabulary(tokenizer)
+        recipe = expand(written, resolver)
+        if recipe is None:
+            return None
+        assert not isinstance(recipe.model, str)
+        stages = [
+            stage
+            for index, item in enumerate(recipe.model)
+            for stage in [self._stage(recipe, item, ("model", index))]
+            if stage is not None
+        ]
+        if resolver.problems:
+            return None
+        plan = Plan(
+            recipe.recipe, recipe.about, resolver.sizes, tuple(_numbered(stages)), tokenizer, written, recipe,
+            resolver.aliases,
+        )
+        self._check_budget(plan)
+        return plan
+
+    def _check_vocabulary(self, tokenizer: Tokenizer | None) -> None:
+        size = self.resolver.sizes.vocab_size
+        if tokenizer is not None and size is not None and size < tokenizer.vocab_size:
+            self.resolver.report(
+                "B0310",
+                f"vocab_size = {size} is less than the {tokenizer.vocab_size} ids of the {tokenizer.name} tokenizer",
+                ("vocab_size",),
+                help=f"at least {tokenizer.vocab_size}",
+                related=((("tokenizer",), "the tokenizer is named here"),),
+            )
+
+    def _check_budget(self, plan: Plan) -> None:
+        counts: dict[BlockType, int] = {}
+        for layer in plan.layers:
+            counts[layer.type] = counts.get(layer.type, 0) + 1
+        width = plan.sizes.d_model
+        total = sum(block.parameters(width) * count for block, count in counts.items())
+        total += sum(s.component.cost().parameters(width) for s in plan.stages if s.component is not None)
+        if total > self.max_params:
+            self.resolver.report(
+                "B0311",
+                f"{total:,} parameters are more than the {self.max_params:,} allowed",
+                ("d_model",),
+                help="raise the budget with --max-params, such as --max-params 3T",
+            )
+
+    # Stages
+
+    def _stage(self, recipe: Recipe, item: Stage, path: Path) -> PlannedStage | None:
+        key = item.key
+        here = (*path, key)
+        value = getattr(item, key)
+        if isinstance(value, Stack):
+            planner = StackPlanner(self.resolver, recipe, value, here)
+            layers = planner.layers()
+            if layers is None:
+                return None
+            return PlannedStage(value.name, "stack", layers=layers, origin=here, vocabulary=planner.types)
+        component = self.resolver.slot(STAGE_KINDS[key], value, here)
+        return None if component is None else PlannedStage(key, STAGE_KINDS[key], component, origin=here)
+
+
+def _numbered(stages: list[PlannedStage]) -> Iterator[PlannedStage]:
+    """Give stages of one kind paths of their own: norm, norm_2."""
+    seen: dict[str, int] = {}
+    for stage in stages:
+        seen[stage.path] = seen.get(stage.path, 0) + 1
+        count = seen[stage.path]
+        yield stage if count == 1 else replace(
+            stage,
+            path=f"{stage.path}_{count}",
+            layers=tuple(
+                replace(layer, path=f"{stage.path}_{count}.{i}") for i, layer in enumerate(stage.layers)
+            ),
+        )

@@ -1,0 +1,173 @@
+"""From names and expressions to components: looks up slots, works out sizes, checks options, binds defaults."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import ValidationError
+
+from blocks.component import Component, Sizes
+from blocks.diagnostics import PluginError
+from blocks.expressions import ExpressionError, evaluate, resolve
+from blocks.recipe import Recipe
+from blocks.registry import Registry
+from blocks.reporting import Reporter
+from blocks.validation import Path, report_validation
+
+
+class Resolver(Reporter):
+    """Turns the slots of one recipe into bound components, collecting every problem on the way."""
+
+    def __init__(self, recipe: Recipe, registry: Registry) -> None:
+        super().__init__(recipe.document)
+        self.recipe = recipe
+        self.registry = registry
+        self.names: dict[str, int | float] = {}
+        self.sizes = Sizes(d_model=1)
+
+    def _expression(self, error: ExpressionError, path: Path) -> None:
+        self.report(error.code, error.message, path, help=error.help, within=(error.start, error.end))
+
+    # Sizes
+
+    def resolve_sizes(self, vocab_size: int | None) -> bool:
+        """Work out d_model, vocab_size, depth and `let`, in any order of definition; false when one cannot be."""
+        recipe = self.recipe
+        top = {"d_model": recipe.d_model, "vocab_size": recipe.vocab_size, "depth": recipe.depth}
+        if top["vocab_size"] is None:
+            top["vocab_size"] = vocab_size
+        definitions = {name: value for name, value in top.items() if value is not None}
+        for name in recipe.let:
+            if name in top:
+                self.report("B0316", f"{name!r} is already a size of every recipe", ("let", name), key=True)
+        definitions |= {name: value for name, value in recipe.let.items() if name not in top}  # type: ignore[misc]
+        errors: list[ExpressionError] = []
+        self.names = resolve(definitions, problems=errors)
+        for error in errors:
+            name = error.name or ""
+            self._expression(error, (name,) if name in top else ("let", name))
+        whole: dict[str, int] = {}
+        for name in top:
+            value = self.names.get(name)
+            if value is None:
+                continue
+            if not isinstance(value, int) or value < 1 or value > 10**12:
+                self.report("B0302", f"{name} is {value}, not a whole number of at least 1", (name,))
+            else:
+                whole[name] = value
+        if "d_model" not in whole:
+            return False
+        self.sizes = Sizes(whole["d_model"], whole.get("vocab_size"), whole.get("depth"))
+        return not errors
+
+    def size(self, value: int | str | None, path: Path) -> int | None:
+        """A whole number of at least 0 from a number or expression; None when absent or wrong (then reported)."""
+        if value is None:
+            return None
+        number: int | float = value if isinstance(value, int) else 0
+        if isinstance(value, str):
+            try:
+                number = evaluate(value, self.names)
+            except ExpressionError as error:
+                self._expression(error, path)
+                return None
+        if not isinstance(number, int) or number < 0:
+            self.report("B0302", f"{value} is not a whole number of at least 0", path)
+            return None
+        return number
+
+    # Components
+
+    def slot(self, kind: str, slot: Any, path: Path) -> Component | None:
+        """The component of a slot: a registered name or `{name: {options}}`; None for `none` or when wrong."""
+        if isinstance(slot, Component):
+            return self._checked(slot, path, path)
+        if slot == "none":
+            return None
+        if isinstance(slot, str):
+            return self.component(kind, slot, {}, path, path)
+        if isinstance(slot, Mapping) and len(slot) == 1:
+            name, options = next(iter(slot.items()))
+            if isinstance(name, str) and (options is None or isinstance(options, Mapping)):
+                return self.component(kind, name, options or {}, (*path, name), (*path, name))
+        self.report("B0207", f"a {kind} is a name, or a mapping of one name to its options", path)
+        return None
+
+    def component(
+        self, kind: str, name: str, options: Mapping[str, Any], at: Path, name_at: Path
+    ) -> Component | None:
+        """Look up, validate, check and bind one component whose options stand at `at`; None when wrong."""
+        try:
+            cls = self.registry.find(kind, name).load()
+        except PluginError as error:
+            for found in error.diagnostics:
+                self.report(found.code, found.message, name_at, key=name_at == at, help=found.help)
+            return None
+        values: dict[str, Any] = {}
+        good = True
+        numbers = {**self.names, **{k: v for k, v in options.items() if _is_number(v)}}
+        for option, value in options.items():
+            field = cls.model_fields.get(option)
+            values[option] = value
+            if field is None:
+                continue
+            slot_kind = component_kind(field.annotation)
+            if slot_kind:
+                before = len(self.problems)
+                values[option] = self.slot(slot_kind, value, (*at, option))
+                good = good and len(self.problems) == before
+            elif isinstance(value, str) and takes_number(field.annotation):
+                try:
+                    values[option] = evaluate(value, numbers)
+                except ExpressionError as error:
+                    self._expression(error, (*at, option))
+                    good = False
+                    del values[option]
+        try:
+            made: Component = cls(**values).named(name)
+        except ValidationError as error:
+            report_validation(error, values, cls, at, self.report)
+            return None
+        return self._checked(made, at, name_at) if good else None
+
+    def _checked(self, component: Component, at: Path, name_at: Path) -> Component | None:
+        complaints = list(component.check(self.sizes))
+        for wrong in complaints:
+            written = self.written((*at, wrong.field))
+            related = tuple(((name,), f"{name} is set here") for name in wrong.related)
+            self.report(
+                wrong.code,
+                wrong.message,
+                (*at, wrong.field) if written else name_at,
+                label=wrong.label if written else "",
+                help=wrong.help,
+                related=related,
+            )
+        return None if complaints else component.bind(self.sizes)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def members_of(annotation: Any) -> tuple[Any, ...]:
+    """The members of a union, or the annotation alone."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        return tuple(inner for arg in get_args(annotation) for inner in members_of(arg))
+    return (annotation,)
+
+
+def component_kind(annotation: Any) -> str | None:
+    """The kind of component that a field takes, if it is a slot."""
+    for member in members_of(annotation):
+        if isinstance(member, type) and issubclass(member, Component):
+            return member.kind
+    return None
+
+
+def takes_number(annotation: Any) -> bool:
+    """Whether a field takes a number, and no text."""
+    members = members_of(annotation)
+    return str not in members and any(member in (int, float) for member in members)

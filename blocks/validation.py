@@ -1,0 +1,148 @@
+"""Pydantic's findings in our words: unknown keys with the nearest known one, missing keys, wrong types and values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, ValidationError
+
+from blocks.diagnostics import did_you_mean
+
+Path: TypeAlias = tuple[str | int, ...]
+Report: TypeAlias = Callable[..., None]
+"""`report(code, message, path, key=False, label="", help=None)`."""
+
+_WANTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "none_required": "nothing",
+}
+_RANGE = {
+    "greater_than": "greater than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "multiple_of": "a multiple of {multiple_of}",
+    "string_too_short": "at least {min_length} characters long",
+    "string_too_long": "at most {max_length} characters long",
+    "too_short": "at least {min_length} long",
+    "too_long": "at most {max_length} long",
+    "finite_number": "finite",
+}
+
+
+def report_validation(
+    error: ValidationError, value: Any, model: type[BaseModel], prefix: Path, report: Report
+) -> None:
+    """Report each finding of `error` once; `value` is what was validated, found at `prefix` of the document."""
+    groups: dict[tuple[Path, bool], list[Mapping[str, Any]]] = {}
+    for detail in error.errors(include_url=False):
+        path, model_here = _real_path(detail["loc"], value, model, missing=detail["type"] == "missing")
+        groups.setdefault((path, detail["type"] == "missing"), []).append({**detail, "model": model_here})
+    for (path, _), details in groups.items():
+        _report_one(details, path, prefix, value, report)
+
+
+def _real_path(
+    loc: Sequence[str | int], value: Any, model: type[BaseModel], *, missing: bool
+) -> tuple[Path, type[BaseModel] | None]:
+    """The part of pydantic's location that exists in the value (tags of unions do not), and the model there."""
+    path: list[str | int] = []
+    here: Any = value
+    owner: type[BaseModel] | None = model
+    for index, part in enumerate(loc):
+        inside = (isinstance(here, Mapping) and part in here) or (
+            isinstance(here, list | tuple) and isinstance(part, int) and part < len(here)
+        )
+        if inside:
+            before, here = here, here[part]
+            path.append(part)
+            if isinstance(before, Mapping) and owner is not None and part in owner.model_fields:
+                owner = _model_of(owner.model_fields[str(part)].annotation) if index < len(loc) - 1 else owner
+        elif missing and index == len(loc) - 1:
+            path.append(part)
+    return tuple(path), owner
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _model_of(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def _report_one(details: list[Mapping[str, Any]], path: Path, prefix: Path, value: Any, report: Report) -> None:
+    first = details[0]
+    kind, context, model = first["type"], first.get("ctx", {}), first["model"]
+    where = (*prefix, *path)
+    if kind == "extra_forbidden":
+        known = list(model.model_fields) if model is not None else []
+        report("B0201", f"unknown key {path[-1]!r}", where, key=True, help=_nearest(str(path[-1]), known))
+    elif kind == "missing":
+        field = model.model_fields.get(str(path[-1])) if model is not None else None
+        meaning = f": {field.description}" if field is not None and field.description else ""
+        report("B0202", f"the key {path[-1]!r} is missing", where[:-1], key=True, help=f"add {path[-1]}{meaning}")
+    elif kind == "value_error":
+        report("B0204", str(context["error"]), where)
+    else:
+        _report_value(details, where, _at(value, path), report)
+
+
+def _report_value(details: list[Mapping[str, Any]], where: Path, found: Any, report: Report) -> None:
+    wanted: list[str] = []
+    for detail in details:
+        context = detail.get("ctx", {})
+        if detail["type"] == "literal_error":
+            choices = [choice.strip("' ") for choice in str(context["expected"]).replace(" or ", ", ").split(",")]
+            near = did_you_mean(str(found), choices)
+            report(
+                "B0205",
+                f"{found!r} is not one of {', '.join(c for c in choices if c)}",
+                where,
+                help=f"did you mean {near!r}?" if near else None,
+            )
+            return
+        if detail["type"] == "string_pattern_mismatch":
+            report("B0206", f"{found!r} is not a name", where, help="letters, digits and _ . + - make a name")
+            return
+        if detail["type"] in _RANGE:
+            report("B0302", f"{_short(found)} is not {_RANGE[detail['type']].format(**context)}", where)
+            return
+        wanted.append(_WANTED.get(detail["type"], str(detail["msg"]).lower()))
+    expected = " or ".join(dict.fromkeys(wanted))
+    report("B0203", f"expected {expected}, found {_short(found)}", where)
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    known = list(known)
+    near = did_you_mean(word, known)
+    return f"did you mean {near!r}?" if near else f"known keys: {', '.join(known)}" if known else "remove it"
+
+
+def _at(value: Any, path: Path) -> Any:
+    for part in path:
+        value = value[part]
+    return value
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if value is None:
+        return "nothing"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

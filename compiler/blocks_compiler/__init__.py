@@ -1,0 +1,40 @@
+"""The compiler: recipe -> plan -> block graph -> passes -> module, source, diagram, report, build folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from blocks import Register, hookimpl
+
+if TYPE_CHECKING:
+    from blocks_compiler.pipeline import compile_plan
+
+__all__ = ["compile_plan"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "compile_plan":
+        from blocks_compiler.pipeline import compile_plan
+
+        return compile_plan
+    raise AttributeError(f"module 'blocks_compiler' has no attribute {name!r}")
+
+
+@hookimpl
+def register_commands(register: Register) -> None:
+    """The commands of `blocks`."""
+    for name, help in COMMANDS.items():
+        register(name, f"blocks_compiler.commands.{name}:COMMAND", help=help)
+
+
+COMMANDS = {
+    "build": "write a folder with weights, lock file and picture",
+    "check": "find everything that is wrong with recipes",
+    "cost": "parameters, FLOPs and state, of one recipe or several",
+    "draw": "draw the architecture",
+    "eject": "write the model as one readable PyTorch file",
+    "plugins": "list what is installed",
+    "recipes": "list the published architectures",
+    "show": "print the model block by block",
+    "why": "explain an error code",
+}

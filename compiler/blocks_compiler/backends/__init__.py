@@ -1,0 +1,1 @@
+"""The backends: what a block graph becomes. Only `module`, `folder` and `runtime` import torch."""

@@ -1,0 +1,90 @@
+"""The parts every generated model is made of; the source backend copies the ones that a model needs.
+
+Shapes: B batch, T tokens of this call, D d_model.
+"""
+
+import hashlib
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class PreNormBlock(nn.Module):
+    """x + mixer(norm(x)): the norm stands before the mixer, the stream passes untouched."""
+
+    def __init__(self, norm: nn.Module, mixer: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+        self.mixer = mixer
+
+    def forward(self, x: Tensor, state: Any = None, mask: Tensor | None = None) -> tuple[Tensor, Any]:
+        y, state = self.mixer(self.norm(x), state, mask)
+        return x + y, state  # [B, T, D]
+
+
+class PostNormBlock(nn.Module):
+    """norm(x + mixer(x)): the norm stands after the residual sum."""
+
+    def __init__(self, norm: nn.Module, mixer: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+        self.mixer = mixer
+
+    def forward(self, x: Tensor, state: Any = None, mask: Tensor | None = None) -> tuple[Tensor, Any]:
+        y, state = self.mixer(x, state, mask)
+        return self.norm(x + y), state  # [B, T, D]
+
+
+class PlainBlock(nn.Module):
+    """mixer(norm(x)), without a residual."""
+
+    def __init__(self, norm: nn.Module, mixer: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+        self.mixer = mixer
+
+    def forward(self, x: Tensor, state: Any = None, mask: Tensor | None = None) -> tuple[Tensor, Any]:
+        y, state = self.mixer(self.norm(x), state, mask)
+        return y, state  # [B, T, D]
+
+
+class FusedBlock(nn.Module):
+    """x + mixer(norm(x)), with the sum left to the norm that reads it: the stream is x + y."""
+
+    def __init__(self, norm: Any, mixer: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+        self.mixer = mixer
+
+    def forward(
+        self, x: Tensor, y: Tensor | None, state: Any = None, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Any]:
+        x, h = self.norm.add(x, y) if y is not None else (x, self.norm(x))
+        y, state = self.mixer(h, state, mask)
+        return x, y, state  # [B, T, D] each
+
+
+@torch.no_grad()
+def init_weights(model: nn.Module, seed: int = 0, n_residual: int = 1) -> None:
+    """Draw all weights from `seed`: the same ones whatever the order, the device or the dtype of construction.
+
+    Each module draws on the CPU in float32 from a generator of its own, seeded by its path. Linear maps and
+    embeddings are normal with standard deviation 0.02, the last linear of each residual block (out_proj)
+    0.02 / sqrt(n_residual): Radford et al. 2019 (GPT-2), section 2.3.
+    """
+    for path, module in model.named_modules():
+        digest = hashlib.sha256(f"{seed}:{path}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+        own = getattr(module, "init_weights", None)
+        if own is not None:
+            own(generator)
+        elif isinstance(module, nn.Linear | nn.Embedding):
+            scale = n_residual if path.endswith("out_proj") else 1
+            drawn = torch.empty(module.weight.shape).normal_(0.0, 0.02 / math.sqrt(scale), generator=generator)
+            module.weight.copy_(drawn)
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                module.bias.zero_()
+        elif isinstance(module, nn.LayerNorm):
+            module.reset_parameters()

@@ -1,0 +1,1 @@
+"""The commands of `blocks`, one a file."""

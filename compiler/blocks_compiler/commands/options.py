@@ -1,0 +1,64 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from importlib.resources import files
+from pathlib import Path
+
+from blocks import Plan, Recipe, RecipeError, UsageError, load
+from blocks.diagnostics import did_you_mean
+from blocks.expressions import ExpressionError, evaluate
+from blocks.plan import MAX_PARAMS
+
+
+def add_recipe(parser: ArgumentParser, *, many: bool = False) -> None:
+    """The recipe argument: a file, or the name of a published architecture; with --max-params."""
+    text = "a recipe file, or the name of a published architecture (see `blocks recipes`)"
+    if many:
+        parser.add_argument("recipes", nargs="+", metavar="RECIPE", help=text)
+    else:
+        parser.add_argument("recipe", metavar="RECIPE", help=text)
+    parser.add_argument("--max-params", default=str(MAX_PARAMS), metavar="N", help="refuse more parameters (2T)")
+
+
+def add_json(parser: ArgumentParser) -> None:
+    """--json."""
+    parser.add_argument("--json", action="store_true", help="machine-readable output")
+
+
+def published() -> dict[str, Path]:
+    """Name -> file of the architectures that come with blocks."""
+    folder = Path(str(files("blocks_recipes")))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def find_recipe(name: str) -> Recipe:
+    """Load a recipe file, or a published architecture by name. Raises RecipeError."""
+    if not Path(name).exists() and not name.endswith((".yaml", ".yml")):
+        known = published()
+        if name in known:
+            return load(known[name])
+        near = did_you_mean(name, known)
+        raise RecipeError.of(
+            "B0801",
+            f"there is no recipe file {name!r}, and no published architecture of that name",
+            help=f"did you mean {near!r}?" if near else "`blocks recipes` lists the published ones",
+        )
+    return load(Path(name))
+
+
+def plan_of(name: str, args: Namespace) -> Plan:
+    """The plan of a recipe argument. Raises RecipeError."""
+    return find_recipe(name).plan(registry=args.registry, max_params=count(args.max_params, "--max-params"))
+
+
+def count(text: str, option: str) -> int:
+    """A positive whole number such as 512, 32k or 1M. Raises UsageError."""
+    try:
+        value = evaluate(text, {})
+    except ExpressionError as error:
+        raise UsageError.of("B0805", f"{option} {text!r}: {error.message}", help=error.help) from None
+    if not isinstance(value, int) or value < 1:
+        raise UsageError.of("B0805", f"{option} {text!r} is not a positive whole number", help="such as 512 or 32k")
+    return value

@@ -1,0 +1,73 @@
+"""Choose kernels: one implementation for each op of the model.
+
+Requires: a lowered graph. Ensures: `graph.graph["kernels"]` maps each op to "package.module:function" where it is
+not the reference, and every node names the implementation of its ops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from blocks import BlockGraph, BuildError, Component, Kernel, Node, Registry, Target
+
+REFERENCE = "reference"
+
+
+def choose_kernels(graph: BlockGraph, registry: Registry, target: Target, policy: str = "auto") -> BlockGraph:
+    """The graph with kernels chosen.
+
+    `policy` is auto (the implementation that prefers this target, else the reference), reference, or the name of
+    an implementation such as triton, used wherever it runs. Raises BuildError for a name that no op has, or that
+    runs for none of this model's ops on this target.
+    """
+    users: dict[str, dict[int, Component]] = {}
+    for node in graph.walk():
+        if node.component is not None:
+            for op in node.component.all_ops():
+                users.setdefault(op, {})[id(node.component)] = node.component
+    table = _implementations(registry, users)
+    chosen = {op: _choose(table.get(op, {}), list(using.values()), target, policy) for op, using in users.items()}
+    if policy not in ("auto", REFERENCE):
+        known = sorted({entry.name.partition("/")[2] for entry in registry.of_kind("kernel")} - {REFERENCE})
+        if policy not in known:
+            raise BuildError.of("B0601", f"no kernels are called {policy!r}", help=f"auto, reference, {', '.join(known)}")
+        if policy not in chosen.values():
+            raise BuildError.of(
+                "B0704",
+                f"no {policy} kernel of this model's ops ({', '.join(users) or 'it has none'}) runs on {target.device} "
+                f"in {target.dtype}",
+                help="--kernels auto chooses what runs",
+            )
+
+    def change(node: Node) -> Node:
+        if node.component is None:
+            return node
+        return replace(node, kernels=tuple((op, chosen[op]) for op in node.component.all_ops()))
+
+    result = graph.map(change)
+    result.graph["kernels"] = {
+        op: (table[op][REFERENCE].function, table[op][name].function)
+        for op, name in chosen.items()
+        if name != REFERENCE
+    }
+    return result
+
+
+def _implementations(registry: Registry, ops: Collection[str]) -> dict[str, dict[str, Kernel]]:
+    table: dict[str, dict[str, Kernel]] = {}
+    for entry in registry.of_kind("kernel"):
+        op, _, name = entry.name.partition("/")
+        if op in ops:
+            table.setdefault(op, {})[name] = entry.load()
+    return table
+
+
+def _choose(implementations: dict[str, Kernel], users: list[Component], target: Target, policy: str) -> str:
+    for name, kernel in implementations.items():
+        if name == REFERENCE or policy not in ("auto", name):
+            continue
+        runs = all(kernel.runs(target, user) for user in users)
+        if runs and (policy == name or all(kernel.prefers(target, user) for user in users)):
+            return name
+    return REFERENCE

@@ -1,0 +1,68 @@
+"""Infer shapes: every port learns what flows there, and ports that do not meet are reported with both ends.
+
+Requires: a lowered graph. Ensures: every port has a shape over B, T, d_model and vocab_size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from blocks import BlockGraph, Node, Plan, Port
+from blocks.inside import Shape
+from blocks.reporting import Reporter
+
+IDS: Shape = ("B", "T")
+STREAM: Shape = ("B", "T", "d_model")
+NAMES = {IDS: "token ids", STREAM: "the stream"}
+
+
+def infer_shapes(graph: BlockGraph, reporter: Reporter) -> BlockGraph:
+    """The graph with shapes on all ports."""
+    plan: Plan = graph.graph["plan"]
+    made: dict[str, Shape] = {}
+    result = BlockGraph(**graph.graph)
+    for node in graph.walk():
+        wanted = _wanted(node)
+        given = [made[source] for source, _ in graph.sources(node.path).values()]
+        for shape, (source, _) in zip(given, graph.sources(node.path).values(), strict=True):
+            if wanted is not None and shape != wanted and node.layer is None:
+                _report(node, graph.node(source), wanted, shape, reporter)
+        produced = _produced(node, given, plan)
+        made[node.path] = produced
+        result.add_node(node.path, node=_with_shapes(node, given, produced))
+    result.add_edges_from(graph.edges(data=True))
+    return result
+
+
+def _wanted(node: Node) -> Shape | None:
+    if node.role == "embedding":
+        return IDS
+    return None if node.role in ("input", "output") else STREAM
+
+
+def _produced(node: Node, given: list[Shape], plan: Plan) -> Shape:
+    if node.role == "input":
+        return IDS
+    if node.role == "output":
+        return given[0]
+    if node.role == "head":
+        size = getattr(node.component, "vocab_size", None)
+        return ("B", "T", "vocab_size" if size in (None, plan.sizes.vocab_size) else size)
+    return STREAM
+
+
+def _with_shapes(node: Node, given: list[Shape], produced: Shape) -> Node:
+    inputs = tuple(replace(port, shape=shape) for port, shape in zip(node.inputs, given, strict=True))
+    return replace(node, inputs=inputs, outputs=tuple(replace(port, shape=produced) for port in node.outputs))
+
+
+def _report(node: Node, source: Node, wanted: Shape, given: Shape, reporter: Reporter) -> None:
+    ends = (str(Port("x", shape=given)), str(Port("x", shape=wanted)))
+    reporter.report(
+        "B0702",
+        f"{source.path} gives [{ends[0]}], {node.path} takes [{ends[1]}]",
+        node.origin,
+        label=f"takes {NAMES.get(wanted, 'other')}",
+        related=((source.origin, f"gives [{ends[0]}]"),) if source.origin else (),
+        help="the order is embed, position, stack, norm, head",
+    )

@@ -1,0 +1,85 @@
+"""Declarations of the feed-forward blocks. F = d_ff."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field
+
+from blocks import Call, Cost, D, Inside, Mixer, Op, Sizes, T
+
+
+class MLP(Mixer):
+    """y = W2 f(W1 x) (Vaswani et al. 2017, arXiv:1706.03762, section 3.3)."""
+
+    module = "blocks_feedforward.module:MLP"
+    symbol = "-"
+    phrases = ("FFN", "MLP", "feed-forward", "feedforward")
+    adjectives: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "squared ReLU": {"activation": "relu2"},
+        "ReLU squared": {"activation": "relu2"},
+    }
+
+    d_ff: int | None = Field(None, gt=0, description="channels inside; default: 4 d_model")
+    activation: Literal["relu", "gelu", "gelu_tanh", "relu2", "silu"] = Field(
+        "gelu", description="relu2 is the squared ReLU of So et al. 2021 (arXiv:2109.08668)"
+    )
+    bias: bool = Field(False, description="biases in both linear maps")
+
+    def bind(self, sizes: Sizes) -> Self:
+        return self.model_copy(update={"d_ff": self.d_ff or 4 * sizes.d_model})
+
+    def cost(self) -> Cost:
+        inner: Any = self.d_ff or 4 * D
+        weights = 2 * D * inner
+        return Cost(weights + self.bias * (inner + D), 2 * weights * T)
+
+    def inside(self) -> Inside:
+        inner: Any = self.d_ff or 4 * D
+        return Inside(
+            (
+                Op("in_proj", "linear", ("x",), ("B", "T", inner), D * inner + self.bias * inner),
+                Op("activation", "activation", ("in_proj",), ("B", "T", inner), label=self.activation),
+                Op("out_proj", "linear", ("activation",), ("B", "T", D), inner * D + self.bias * D),
+            )
+        )
+
+
+class GatedMLP(Mixer):
+    """y = W2 (f(W1 x) * V x), three matrices (Shazeer 2020, arXiv:2002.05202, equation 5)."""
+
+    module = "blocks_feedforward.module:GatedMLP"
+    symbol = "-"
+    phrases = ("SwiGLU FFN", "SwiGLU", "gated FFN", "SwiGLU MLP", "gated MLP")
+    functions: ClassVar[dict[str, str]] = {"swiglu": "silu", "geglu": "gelu", "reglu": "relu"}
+
+    d_ff: int | None = Field(
+        None, gt=0, description="channels inside; default: 8/3 d_model, rounded up to a multiple of 64"
+    )
+    activation: Literal["swiglu", "geglu", "reglu"] = Field("swiglu", description="the gate's function")
+    bias: bool = Field(False, description="biases in the linear maps")
+
+    def bind(self, sizes: Sizes) -> Self:
+        return self.model_copy(update={"d_ff": self.d_ff or -(-8 * sizes.d_model // 192) * 64})
+
+    def construct(self, width: int) -> Call:
+        options = {"d_ff": self.d_ff, "activation": self.functions[self.activation], "bias": self.bias}
+        return Call(self.module, (width,), options)
+
+    def cost(self) -> Cost:
+        inner: Any = self.d_ff or 8 * D / 3
+        weights = 3 * D * inner
+        return Cost(weights + self.bias * (2 * inner + D), 2 * weights * T)
+
+    def inside(self) -> Inside:
+        inner: Any = self.d_ff or 8 * D / 3
+        wide = ("B", "T", inner)
+        return Inside(
+            (
+                Op("gate_proj", "linear", ("x",), wide, D * inner + self.bias * inner, fuse="gate_up_proj"),
+                Op("up_proj", "linear", ("x",), wide, D * inner + self.bias * inner, fuse="gate_up_proj"),
+                Op("gate", "gate", ("gate_proj", "up_proj"), wide, label=self.activation),
+                Op("out_proj", "linear", ("gate",), ("B", "T", D), inner * D + self.bias * D),
+            )
+        )

@@ -1,0 +1,1 @@
+"""Depthwise causal convolution over time as Triton kernels."""

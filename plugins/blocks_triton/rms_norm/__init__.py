@@ -1,0 +1,1 @@
+"""RMS norm, alone and behind a residual add, as Triton kernels."""
