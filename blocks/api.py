@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def load(source: str | os.PathLike[str]) -> Recipe:
-    """Read a recipe from a file, or from its text (anything with a line break or a colon followed by a space).
+    """Read a recipe from a file, or from its text (anything with a line break or `: `).
 
     Raises RecipeError with every mistake of the text: its lines, columns and help.
     """
@@ -36,7 +36,12 @@ def from_document(document: Document) -> Recipe:
     try:
         if not isinstance(document.value, Mapping):
             problems = document.problems()
-            problems.add("B0208", "a recipe is a mapping of keys to values", at=document.span(()), help="recipe: my-model")
+            problems.add(
+                "B0208",
+                "a recipe is a mapping of keys to values",
+                at=document.span(()),
+                help="recipe: my-model",
+            )
             problems.raise_if_any(RecipeError)
         recipe = Recipe.model_validate(document.value)
     except ValidationError as error:
@@ -52,7 +57,9 @@ def from_document(document: Document) -> Recipe:
     return recipe
 
 
-def compile_graph(recipe: Recipe | str | Path, *, registry: Registry | None = None, **options: Any) -> BlockGraph:
+def compile_graph(
+    recipe: Recipe | str | Path, *, registry: Registry | None = None, **options: Any
+) -> BlockGraph:
     """The block graph of a recipe, after all passes: shapes, ties, kernels and costs are known. No torch.
 
     `options` are those of `blocks_compiler.compile_plan`. Raises RecipeError.

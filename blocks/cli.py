@@ -47,8 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
+        if "BLOCKS_TRACEBACK" in os.environ:
+            raise
         place = f" {error.filename}" if error.filename else ""
         _complain(BuildError.of("B0807", f"{error.strerror or error}{place}"), as_json="--json" in arguments)
+        return 1
+    except Exception as error:
+        if "BLOCKS_TRACEBACK" in os.environ:
+            raise
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        help = "this is a mistake in blocks or in a plugin; BLOCKS_TRACEBACK=1 shows where"
+        _complain(BuildError.of("B0900", reason, help=help), as_json="--json" in arguments)
         return 1
 
 

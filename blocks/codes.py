@@ -397,6 +397,12 @@ CODES: dict[str, Code] = {
         wrong="mixer: retention",
         right="mixer: blocks-retention:retention",
     ),
+    "B0604": _code(
+        "a plugin that the recipe was locked with is missing",
+        "A lock file names the distributions of its components; one of them is not installed.",
+        wrong="plugins: {blocks-retention: 1.2}   (not installed)",
+        right="pip install blocks-retention",
+    ),
     # B07: graph, shapes, capabilities
     "B0701": _code(
         "a capability is missing",
@@ -415,6 +421,19 @@ CODES: dict[str, Code] = {
         "Weights can be tied only where their sizes agree.",
         wrong="a head over 32000 entries tied to an embedding of 50257",
         right="one vocab_size for both, or head: {lm: {tied: false}}",
+    ),
+    "B0704": _code(
+        "a kernel does not run here",
+        "The implementation named by --kernels does not run on this device or in this dtype.",
+        wrong="blocks build r.yaml --kernels triton --device cpu",
+        right="blocks build r.yaml --kernels auto --device cpu",
+    ),
+    "B0705": _code(
+        "a model's source cannot stand alone",
+        "A generated model imports torch and the standard library alone, so a mixer's module may import those and "
+        "its own package.",
+        wrong="import numpy in a plugin's module.py",
+        right="import torch in a plugin's module.py",
     ),
     # B08: files, build folders, commands
     "B0801": _code(
@@ -458,5 +477,19 @@ CODES: dict[str, Code] = {
         "The output could not be written; what was there before is unchanged.",
         wrong="blocks build r.yaml -o /read-only",
         right="blocks build r.yaml -o ~/models/r",
+    ),
+    "B0808": _code(
+        "no such device or dtype",
+        "The device is not there, or the dtype is not one that weights can have.",
+        wrong="blocks build r.yaml --device cuda   (without a GPU)",
+        right="blocks build r.yaml --device cpu",
+    ),
+    # B09: ours
+    "B0900": _code(
+        "a mistake in blocks or in a plugin",
+        "Something went wrong that is not yours. With BLOCKS_TRACEBACK=1 in the environment the program shows where; "
+        "please report it with the recipe.",
+        wrong="blocks show r.yaml",
+        right="BLOCKS_TRACEBACK=1 blocks show r.yaml",
     ),
 }

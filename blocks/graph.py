@@ -8,8 +8,8 @@ polynomials over them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import networkx as nx
 
@@ -33,9 +33,9 @@ class Port:
         return " ".join(str(size) for size in self.shape) if self.shape is not None else "?"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Node:
-    """A component at a path.
+    """A component at a path. Passes fill in what they find out: shapes, ties, kernels, inside, cost.
 
     role      input, embedding, position, norm, mixer, add, add_norm (fused), head, output
     shared    the group of nodes whose parameters are one and the same, by the path of its first member
@@ -57,7 +57,7 @@ class Node:
 
 
 class BlockGraph(nx.DiGraph):  # type: ignore[misc]
-    """A networkx DiGraph of `Node`s. Passes map one graph to another; nothing is changed in place.
+    """A networkx DiGraph of `Node`s. A pass owns the graph that it is given and returns it, filled in or rewritten.
 
     Nodes are keyed by path, in the order of execution, and hold `node=Node`; edges hold
     `ports=((output, input), …)`.
@@ -86,19 +86,7 @@ class BlockGraph(nx.DiGraph):  # type: ignore[misc]
 
     def sources(self, path: str) -> dict[str, tuple[str, str]]:
         """Input port -> (path, output port) that feeds it."""
-        wires: dict[str, tuple[str, str]] = {}
-        for source, _, data in self.in_edges(path, data=True):
-            for output, port in data["ports"]:
-                wires[port] = (source, output)
-        return wires
+        return {
+            port: (source, output) for source, data in self.pred[path].items() for output, port in data["ports"]
+        }
 
-    def map(self, change: Any) -> BlockGraph:
-        """A graph of the same wires, with every node replaced by `change(node)`."""
-        graph = type(self)(**self.graph)
-        for path, data in self.nodes(data=True):
-            graph.add_node(path, node=change(data["node"]))
-        graph.add_edges_from(self.edges(data=True))
-        return graph
-
-
-__all__ = ["BlockGraph", "Node", "Port", "replace"]

@@ -41,11 +41,11 @@ def check_length(length: int, path: Path, limit: int = MAX_LAYERS) -> None:
         raise LayoutError("B0406", f"{length:,} blocks are more than the {limit:,} allowed", path)
 
 
-# Woven -----------------------------------------------------------------------------------------------------------
+# Woven --------------------------------------------------------------------------------------------
 
 
 def scattered(value: int | str, depth: int, path: Path) -> int:
-    """Number of scattered blocks: a count, or a share of the depth rounded half to even. Raises LayoutError."""
+    """Number of scattered blocks: a count, or a share of the depth rounded half to even."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise LayoutError("B0203", "a share such as 8% or a count is expected here", path)
     if isinstance(value, int):
@@ -77,8 +77,8 @@ def weave(
 ) -> Iterator[Placement]:
     """Blocks that take turns, with other blocks spread evenly among them.
 
-    With `before: m`, the k-th of K scattered blocks stands in group number floor(k n / (K + 1)) of the n woven
-    groups, directly before member m (k and groups count from 1). Without, it stands at index
+    With `before: m`, the k-th of K scattered blocks stands in group number floor(k n / (K + 1)) of the n
+    woven groups, directly before member m (k and groups count from 1). Without, it stands at index
     floor(k s + 1/2) + k - 1 from 0, s = (L - K) / (K + 1), as Megatron-LM spreads hybrid attention.
     Raises LayoutError, before the first block is yielded, for arithmetic that does not work out.
     """
@@ -86,7 +86,8 @@ def weave(
     options = dict(scatter or {})
     before = options.pop("before", None)
     if scatter is not None and len(options) != 1:
-        raise LayoutError("B0403", "scatter names exactly one block", ("scatter",), "scatter: {attention: 8%}")
+        help = "scatter: {attention: 8%}"
+        raise LayoutError("B0403", "scatter names exactly one block", ("scatter",), help)
     name, value = next(iter(options.items())) if options else ("", 0)
     size = len(members)
 
@@ -140,9 +141,8 @@ def _weave_before(
     for group in range(1, groups + 1):
         for index, member in enumerate(members):
             if index == slot and (k := place.get(group)):
-                yield Placement(
-                    name, f"{k} of {count} scattered: group {group} = floor({k}·{groups}/{count + 1}), before {member}"
-                )
+                formula = f"floor({k}·{groups}/{count + 1})"
+                yield Placement(name, f"{k} of {count} scattered: group {group} = {formula}, before {member}")
             yield Placement(member, f"{index + 1} of {len(members)} in group {group} of {groups}")
 
 
@@ -152,26 +152,28 @@ def _weave_evenly(members: Sequence[str], name: str, count: int, depth: int) -> 
     woven = 0
     for index in range(depth):
         if k := place.get(index):
-            yield Placement(name, f"{k} of {count} scattered evenly: index floor({k}·{step} + 1/2) + {k} - 1 = {index}")
+            formula = f"floor({k}·{step} + 1/2) + {k} - 1"
+            yield Placement(name, f"{k} of {count} scattered evenly: index {index} = {formula}")
         else:
             group, turn = divmod(woven, len(members))
             yield Placement(members[turn], f"{turn + 1} of {len(members)} in group {group + 1}")
             woven += 1
 
 
-# Cycled ----------------------------------------------------------------------------------------------------------
+# Cycled -------------------------------------------------------------------------------------------
 
 
 def cycle(depth: int, members: Sequence[str]) -> Iterator[Placement]:
     """Blocks repeated in order until the depth is reached; the last round may stay incomplete."""
     check_length(depth, ("depth",))
+    size = len(members)
     return (
-        Placement(members[i % len(members)], f"{i % len(members) + 1} of {len(members)} in round {i // len(members) + 1}")
+        Placement(members[i % size], f"{i % size + 1} of {size} in round {i // size + 1}")
         for i in range(depth)
     )
 
 
-# Pattern strings ---------------------------------------------------------------------------------------------------
+# Pattern strings ----------------------------------------------------------------------------------
 
 
 def from_pattern(pattern: str, symbols: Mapping[str, str]) -> Iterator[Placement]:
@@ -186,15 +188,19 @@ def from_pattern(pattern: str, symbols: Mapping[str, str]) -> Iterator[Placement
             ("pattern",),
             f"known letters: {known}" if known else "name the letters with `symbols: {M: mamba2}`",
         )
-    return (Placement(symbols[letter], f"letter {i + 1} of the pattern, {letter!r}") for i, letter in enumerate(pattern))
+    return (
+        Placement(symbols[s], f"letter {i} of the pattern, {s!r}") for i, s in enumerate(pattern, start=1)
+    )
 
 
-# Literal -----------------------------------------------------------------------------------------------------------
+# Literal ------------------------------------------------------------------------------------------
 
 Tree: TypeAlias = Union[str, tuple[int, tuple["Tree", ...]]]  # noqa: UP007
 """A block's name, or a number of repeats of a sequence."""
 
-_TOKEN = re.compile(r"\s*(?:(?P<times>\d{1,9})\s*[x×]\s*,?|(?P<name>[A-Za-z_][\w.+-]*)|(?P<sign>[\[\],]))\s*")
+_TOKEN = re.compile(
+    r"\s*(?:(?P<times>\d{1,30})\s*[x×]\s*,?|(?P<name>[A-Za-z_][\w.+-]*)|(?P<sign>[\[\],]))\s*"
+)
 
 
 def parse_literal(value: str | Sequence[Any], path: Path = ("layers",), depth: int = 0) -> tuple[Tree, ...]:
@@ -210,15 +216,16 @@ def parse_literal(value: str | Sequence[Any], path: Path = ("layers",), depth: i
     times: int | None = None
     for index, item in enumerate(value):
         here = (*path, index)
-        if isinstance(item, str) and (match := re.fullmatch(r"\s*(\d{1,9})\s*[x×]\s*", item)):
-            times = int(match[1])
+        if isinstance(item, str) and (match := re.fullmatch(r"\s*(\d{1,30})\s*[x×]\s*", item)):
+            times = _times(match[1], here)
             continue
         if isinstance(item, str):
             inner = _parse_text(item, here)
         elif isinstance(item, list | tuple):
             inner = parse_literal(item, here, depth + 1)
         else:
-            raise LayoutError("B0407", f"{item!r} is not a block, a list, or a repeat", here, "3 x [mamba2, ffn]")
+            message = f"{str(item)[:40]!r} is not a block, a list, or a repeat"
+            raise LayoutError("B0407", message, here, "3 x [mamba2, ffn]")
         if times is None:
             found += inner
         else:
@@ -229,6 +236,12 @@ def parse_literal(value: str | Sequence[Any], path: Path = ("layers",), depth: i
     return tuple(found)
 
 
+def _times(digits: str, path: Path) -> int:
+    if int(digits) == 0:
+        raise LayoutError("B0407", "a repeat of 0 is nothing", path, "leave the blocks out")
+    return int(digits)
+
+
 def _parse_text(text: str, path: Path) -> tuple[Tree, ...]:
     stack: list[tuple[list[Tree], int | None]] = [([], None)]
     position = 0
@@ -237,12 +250,13 @@ def _parse_text(text: str, path: Path) -> tuple[Tree, ...]:
         match = _TOKEN.match(text, position)
         if match is None:
             wrong = text[position:].split(",")[0].strip()
-            raise LayoutError("B0407", f"{wrong[:40]!r} is not understood in a layout", path, "3 x [mamba2, ffn]")
+            message = f"{wrong[:40]!r} is not understood in a layout"
+            raise LayoutError("B0407", message, path, "3 x [mamba2, ffn]")
         position = match.end()
         if match["times"]:
             if times is not None:
                 raise LayoutError("B0407", f"`{times} x` repeats nothing", path, "3 x [mamba2, ffn]")
-            times = int(match["times"])
+            times = _times(match["times"], path)
         elif match["name"]:
             stack[-1][0].append(match["name"] if times is None else (times, (match["name"],)))
             times = None
@@ -291,9 +305,11 @@ def _unroll(tree: Sequence[Tree], reason: str) -> Iterator[Placement]:
                 yield from _unroll(item[1], reason if item[0] == 1 else f"repeat {turn + 1} of {item[0]}")
 
 
-# Selectors ---------------------------------------------------------------------------------------------------------
+# Selectors ----------------------------------------------------------------------------------------
 
-_SELECTOR = re.compile(r"(?P<name>[A-Za-z_][\w.+-]*)(?:\[(?P<start>-?\d{1,9})?(?P<colon>:(?P<stop>-?\d{1,9})?)?\])?")
+_SELECTOR = re.compile(
+    r"(?P<name>[A-Za-z_][\w.+-]*)(?:\[(?P<start>-?\d{1,9})?(?P<colon>:(?P<stop>-?\d{1,9})?)?\])?"
+)
 
 
 def select(selector: str, blocks: Sequence[str], stack: str = "layers") -> list[int]:
@@ -304,7 +320,8 @@ def select(selector: str, blocks: Sequence[str], stack: str = "layers") -> list[
     path: Path = ("override", selector)
     match = _SELECTOR.fullmatch(selector.strip())
     if match is None:
-        raise LayoutError("B0408", f"{selector!r} is not a selector", path, "attention[-1], layers[0:4], or ffn")
+        help = "attention[-1], layers[0:4], or ffn"
+        raise LayoutError("B0408", f"{selector!r} is not a selector", path, help)
     found = [i for i, block in enumerate(blocks) if match["name"] in (block, stack)]
     if match["colon"]:
         start, stop = (int(match[g]) if match[g] else None for g in ("start", "stop"))
@@ -315,7 +332,8 @@ def select(selector: str, blocks: Sequence[str], stack: str = "layers") -> list[
     else:
         chosen = found if "[" not in selector else []
     if not chosen:
-        count = f"there are {len(found)} of {match['name']!r}" if found else f"no block is called {match['name']!r}"
+        name = match["name"]
+        count = f"there are {len(found)} of {name!r}" if found else f"no block is called {name!r}"
         known = ", ".join(sorted({stack, *blocks}))
         raise LayoutError("B0409", f"{selector!r} selects nothing: {count}", path, f"names here: {known}")
     return chosen

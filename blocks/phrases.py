@@ -1,4 +1,4 @@
-"""What the words of a sentence mean: block names of the recipe, components by name and phrase, and fixed clauses.
+"""What the words of a sentence mean: blocks of the recipe, components by name and phrase, fixed clauses.
 
 The components come from the registry, so that a stranger's mixer is understood by its registered name and its
 `phrases` as the project's own are. Case, hyphens and blanks do not count: `Mamba-2` is `mamba2`.
@@ -115,14 +115,15 @@ class Phrasebook:
         names = set(self._table)
         for kind, name, cls in found:
             phrases = tuple(cls.__dict__.get("phrases", ()))
-            self.clauses += phrases[:1] or (name,)
+            self.clauses += phrases or (name,)
             for phrase in phrases:
                 self._add(fold(phrase), Meaning(kind, name, cls), names)
             for adjective, options in _adjectives(cls):
                 self._adjectives.setdefault(fold(adjective), []).append((cls, options))
                 for phrase in phrases:
                     first, _, rest = phrase.partition(" ")
-                    if any(fold(first) == fold(other) and options.keys() == o.keys() for other, o in _adjectives(cls)):
+                    alike = (other for other, o in _adjectives(cls) if o.keys() == options.keys())
+                    if fold(first) in map(fold, alike):  # SwiGLU FFN, so GeGLU FFN
                         key = fold(adjective) + fold(rest)
                         self._table.setdefault(key, Meaning(kind, name, cls, options))
 
@@ -135,7 +136,7 @@ class Phrasebook:
             self._table[key] = replace(other, rivals=(*rivals, str(meaning.value)))
 
     def match(self, words: Sequence[Word], start: int, depth: int = 0) -> tuple[Meaning, int] | None:
-        """The meaning of the longest phrase at `start`, and the index after it. Adjectives come before a phrase."""
+        """The meaning of the longest phrase at `start`, adjectives before it, and the index after it."""
         for length, key in _keys(words, start):
             if key in self._table:
                 return self._table[key], start + length
@@ -164,7 +165,6 @@ def _keys(words: Sequence[Word], start: int) -> Iterator[tuple[int, str]]:
 
 
 def _components(registry: Registry) -> Iterator[tuple[str, str, type[Component]]]:
-    seen: set[type[Component]] = set()
     for kind in KINDS:
         entries = registry.of_kind(kind)
         for entry in entries:
@@ -176,7 +176,6 @@ def _components(registry: Registry) -> Iterator[tuple[str, str, type[Component]]
                 continue
             if isinstance(cls, type) and issubclass(cls, Component):
                 yield kind, name, cls
-                seen.add(cls)
 
 
 def _adjectives(cls: type[Component]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -1,7 +1,7 @@
 """The plan: a recipe with every name looked up, every size worked out, every block in its place.
 
-It is what the compiler lowers to a graph. Blocks that are alike share one `BlockType`, so a plan of ten thousand
-blocks holds a handful of components.
+It is what the compiler lowers to a graph. Blocks that are alike share one `BlockType`, so a plan of ten
+thousand blocks holds a handful of components.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from blocks.resolve import Resolver
 from blocks.sentence import expand
 from blocks.stacks import BlockType, Layer, StackPlanner
 from blocks.validation import Path
+
+__all__ = ["MAX_PARAMS", "BlockType", "Layer", "Plan", "PlannedStage", "make_plan"]
 
 MAX_PARAMS = 2 * 10**12
 STAGE_KINDS = {"embed": "embedding", "position": "position", "norm": "norm", "head": "head"}
@@ -60,9 +62,7 @@ class Plan:
         return "".join(layer.symbol for layer in self.layers)
 
 
-def make_plan(
-    recipe: Recipe, *, registry: Registry | None = None, max_params: int = MAX_PARAMS
-) -> Plan:
+def make_plan(recipe: Recipe, *, registry: Registry | None = None, max_params: int = MAX_PARAMS) -> Plan:
     """Resolve a recipe. Raises RecipeError with everything that is wrong, in the order of the text."""
     planner = _Planner(recipe, registry or Registry.installed(), max_params)
     plan = planner.run()
@@ -79,11 +79,14 @@ class _Planner:
 
     def run(self) -> Plan | None:
         resolver, written = self.resolver, self.written
-        tokenizer = resolver.slot("tokenizer", written.tokenizer, ("tokenizer",)) if written.tokenizer else None
+        tokenizer = None
+        if written.tokenizer is not None:
+            tokenizer = resolver.slot("tokenizer", written.tokenizer, ("tokenizer",))
         assert tokenizer is None or isinstance(tokenizer, Tokenizer)
         if not resolver.resolve_sizes(tokenizer.vocab_size if tokenizer else None):
             return None
         self._check_vocabulary(tokenizer)
+        self._check_plugins()
         recipe = expand(written, resolver)
         if recipe is None:
             return None
@@ -97,7 +100,13 @@ class _Planner:
         if resolver.problems:
             return None
         plan = Plan(
-            recipe.recipe, recipe.about, resolver.sizes, tuple(_numbered(stages)), tokenizer, written, recipe,
+            recipe.recipe,
+            recipe.about,
+            resolver.sizes,
+            tuple(_numbered(stages)),
+            tokenizer,
+            written,
+            recipe,
             resolver.aliases,
         )
         self._check_budget(plan)
@@ -108,11 +117,23 @@ class _Planner:
         if tokenizer is not None and size is not None and size < tokenizer.vocab_size:
             self.resolver.report(
                 "B0310",
-                f"vocab_size = {size} is less than the {tokenizer.vocab_size} ids of the {tokenizer.name} tokenizer",
+                f"vocab_size = {size} is less than the {tokenizer.vocab_size} ids of {tokenizer.name}",
                 ("vocab_size",),
                 help=f"at least {tokenizer.vocab_size}",
                 related=((("tokenizer",), "the tokenizer is named here"),),
             )
+
+    def _check_plugins(self) -> None:
+        """Every distribution that a lock file names is installed; another version is no error."""
+        installed = {plugin.distribution for plugin in self.resolver.registry.plugins}
+        for name, version in self.written.plugins.items():
+            if name not in installed:
+                self.resolver.report(
+                    "B0604",
+                    f"this recipe was locked with {name} {version}, which is not installed",
+                    ("plugins", name),
+                    help=f"pip install {name}=={version}",
+                )
 
     def _check_budget(self, plan: Plan) -> None:
         counts: dict[BlockType, int] = {}
@@ -151,10 +172,14 @@ def _numbered(stages: list[PlannedStage]) -> Iterator[PlannedStage]:
     for stage in stages:
         seen[stage.path] = seen.get(stage.path, 0) + 1
         count = seen[stage.path]
-        yield stage if count == 1 else replace(
-            stage,
-            path=f"{stage.path}_{count}",
-            layers=tuple(
-                replace(layer, path=f"{stage.path}_{count}.{i}") for i, layer in enumerate(stage.layers)
-            ),
+        yield (
+            stage
+            if count == 1
+            else replace(
+                stage,
+                path=f"{stage.path}_{count}",
+                layers=tuple(
+                    replace(layer, path=f"{stage.path}_{count}.{i}") for i, layer in enumerate(stage.layers)
+                ),
+            )
         )

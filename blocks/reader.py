@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from blocks.diagnostics import Label, Problems, RecipeError, Span, did_you_mean, plain, split_lines
+from blocks.repeats import normalise
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
@@ -141,23 +142,34 @@ def read(text: str | bytes, file: str = "<text>") -> Document:
     problems = Problems(file, decoded)
     _check_characters(decoded, problems)
     problems.raise_if_any()
-    builder = _Builder(decoded, problems)
-    loader = _Parser(decoded)
-    try:
-        while loader.check_event():
-            if not builder.take(loader.get_event()):
-                break
-    except yaml.MarkedYAMLError as error:
+    builder, error = _build(decoded, problems)
+    if error is not None and (spelled := normalise(decoded)) != decoded:
+        problems = Problems(file, decoded)
+        builder, error = _build(decoded, problems, spelled)
+    if isinstance(error, yaml.MarkedYAMLError):
         _explain_syntax(error, builder, problems)
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+    elif error is not None:
         problems.add("B0102", f"this is not valid YAML: {error}")
-    finally:
-        loader.dispose()
     if not problems and (builder.root is None or (builder.value is None and builder.bare)):
         problems.add("B0111", "there is nothing in this text", help="a recipe starts with `recipe: my-model`")
     problems.raise_if_any()
     assert builder.root is not None
     return Document(builder.value, file, decoded, builder.root)
+
+
+def _build(text: str, problems: Problems, spelled: str | None = None) -> tuple[_Builder, Exception | None]:
+    """Read the events of a text, or of it `spelled` as YAML has it; and what stopped the parser, if any."""
+    builder = _Builder(text, problems)
+    loader = _Parser(text if spelled is None else spelled)
+    try:
+        while loader.check_event():
+            if not builder.take(loader.get_event()):
+                break
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        return builder, error
+    finally:
+        loader.dispose()
+    return builder, None
 
 
 def _decode(text: str | bytes, file: str) -> str:
@@ -447,7 +459,9 @@ def _explain_syntax(error: yaml.MarkedYAMLError, builder: _Builder, problems: Pr
             f"expected `,` or `{close}` here",
             at=at,
             notes=[Label(begun, "opened here")] if begun != at else [],
-            help=f"close it with `{close}`, or add a comma",
+            help="write a repeat as `3 x [a, b]`, with a blank before the bracket"
+            if char == "[" and re.search(r"\d[ \t]*[x×]$", line[: at.column - 1])
+            else f"close it with `{close}`, or add a comma",
         )
     elif char and char in "]})" and opened is None:
         problems.add(

@@ -29,7 +29,7 @@ class _Strict(BaseModel):
 
 
 class Block(_Strict):
-    """One entry of the vocabulary: a mixer with its options, and what differs from the stack's norm and residual."""
+    """One entry of the vocabulary: a mixer with its options; norm and residual where they differ from the stack's."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True, allow_inf_nan=False)
 
@@ -55,9 +55,12 @@ class Stack(_Strict):
     symbols: dict[str, str] | None = Field(None, description="letter of the pattern -> block")
     interleave: list[str] | None = Field(None, min_length=1, description="blocks that take turns")
     scatter: dict[str, int | str] | None = Field(
-        None, description="block -> share of the depth (8%) or count, spread evenly; `before: block` says where"
+        None,
+        description="block -> share of the depth (8%) or count, spread evenly; `before: block` says where",
     )
-    cycle: list[str] | None = Field(None, min_length=1, description="blocks repeated until the depth is reached")
+    cycle: list[str] | None = Field(
+        None, min_length=1, description="blocks repeated until the depth is reached"
+    )
     norm: Slot = Field("rmsnorm", description="norm of every block")
     residual: Residual = Field(
         "pre", description="pre: x + mixer(norm(x)); post: norm(x + mixer(x)); none: mixer(norm(x))"
@@ -107,6 +110,9 @@ class Recipe(_Strict):
         default_factory=dict, description="names of one's own for use in expressions"
     )
     tokenizer: Slot | None = Field(None, description="tokenizer that the ids come from")
+    plugins: dict[str, str] = Field(
+        default_factory=dict, description="distributions and versions that a lock file was written with"
+    )
     blocks: dict[str, Block] = Field(default_factory=dict, description="the vocabulary")
     model: str | list[Stage] = Field(description="a sentence, or the stages of the pipeline")
 

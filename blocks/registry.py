@@ -1,7 +1,7 @@
 """Finding plugins: entry points of the group `blocks`, imported on first use, in quarantine.
 
-A plugin that fails to import is listed with its error and the rest goes on. Two plugins that claim one name are
-an error only when that name is used, and the error asks for `distribution:name`.
+A plugin that fails to import is listed with its error and the rest goes on. Two plugins that claim one name
+are an error only when that name is used, and the error asks for `distribution:name`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Findings about a recipe, placed by path: in its text where there is one, in words where it was made in Python."""
+"""Findings about a recipe, placed by path: in its text, or in words where it was made in Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From names and expressions to components: looks up slots, works out sizes, checks options, binds defaults."""
+"""From names and expressions to components: looks up slots, works out sizes, checks options, binds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Resolver(Reporter):
     # Sizes
 
     def resolve_sizes(self, vocab_size: int | None) -> bool:
-        """Work out d_model, vocab_size, depth and `let`, in any order of definition; false when one cannot be."""
+        """Work out d_model, vocab_size, depth and `let`, in any order; false when one cannot be."""
         recipe = self.recipe
         top = {"d_model": recipe.d_model, "vocab_size": recipe.vocab_size, "depth": recipe.depth}
         if top["vocab_size"] is None:
@@ -63,7 +63,7 @@ class Resolver(Reporter):
         return not errors
 
     def size(self, value: int | str | None, path: Path) -> int | None:
-        """A whole number of at least 0 from a number or expression; None when absent or wrong (then reported)."""
+        """A whole number of at least 0 from a number or expression; None when absent or wrong."""
         if value is None:
             return None
         number: int | float = value if isinstance(value, int) else 0
@@ -81,7 +81,7 @@ class Resolver(Reporter):
     # Components
 
     def slot(self, kind: str, slot: Any, path: Path) -> Component | None:
-        """The component of a slot: a registered name or `{name: {options}}`; None for `none` or when wrong."""
+        """The component of a slot, a name or `{name: {options}}`; None for `none` or when wrong."""
         if isinstance(slot, Component):
             return self._checked(slot, path, path)
         if slot == "none":

@@ -1,4 +1,4 @@
-"""The sentence form: `8% attention, interleaved Mamba-2 and FFN, pre-norm, RoPE` and the recipe that it stands for.
+"""The sentence form: `8% attention, interleaved Mamba-2 and FFN, pre-norm, RoPE` and what it stands for.
 
     sentence = clause {"," clause}                  in any order, any case; `and` joins clauses too
     clause   = [share] mixer                        8% attention, 4 attention: scattered among the others
@@ -15,23 +15,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from blocks.component import Component, Position
+from blocks.clauses import Reading, Said
+from blocks.component import Position
 from blocks.diagnostics import PluginError
-from blocks.expressions import ExpressionError, evaluate
-from blocks.phrases import Meaning, Phrasebook, fold, numeric_field, numeric_fields, position_field, words_of
+from blocks.phrases import Meaning, fold, position_field
 from blocks.recipe import Block, Recipe, Stack, Stage
 from blocks.resolve import Resolver
-
-MAX_LENGTH = 2000
-_TURNS = {"interleaved", "interleave", "interleaving", "alternating", "alternate", "alternately"}
-_FILLERS = {"a", "an", "the", "with", "using", "decoder", "decoders", "only", "in"}
-_NOUNS = {"block", "blocks", "layer", "layers"}
-_KNOWN = "8% attention; interleaved Mamba-2 and FFN; pre-norm; RMSNorm; RoPE; tied embeddings"
-
-Range = tuple[int, int]
 
 
 def expand(recipe: Recipe, resolver: Resolver) -> Recipe | None:
@@ -42,304 +33,48 @@ def expand(recipe: Recipe, resolver: Resolver) -> Recipe | None:
     if not isinstance(recipe.model, str):
         return recipe
     before = len(resolver.problems)
-    reading = _Reading(recipe, resolver)
+    reading = Reading(recipe, resolver)
     reading.read()
-    made = reading.recipe() if len(resolver.problems) == before else None
+    made = _Maker(recipe, resolver, reading).recipe() if len(resolver.problems) == before else None
     return made if len(resolver.problems) == before else None
 
 
-@dataclass(slots=True)
-class _Said:
-    """A component as the sentence has it; `places` says where its options stand."""
+class _Maker:
+    """Makes the recipe of what was said."""
 
-    meaning: Meaning
-    range: Range
-    options: dict[str, Any]
-    places: dict[str, Range] = field(default_factory=dict)
-    share: int | str | None = None
-
-    def same(self, other: _Said) -> bool:
-        return (self.meaning.kind, self.meaning.value, self.options) == (
-            other.meaning.kind, other.meaning.value, other.options,
-        )  # fmt: skip
-
-
-class _Reading:
-    """One pass over the words. What is found stands in `turns`, `scattered` and `settled`."""
-
-    def __init__(self, recipe: Recipe, resolver: Resolver) -> None:
-        assert isinstance(recipe.model, str)
-        self.written, self.text, self.resolver = recipe, recipe.model, resolver
-        self.book = Phrasebook(resolver.registry, recipe.blocks)
-        self.words = words_of(self.text[:MAX_LENGTH])
-        self.at = 0
-        self.turns: list[_Said] = []
-        self.turns_range: Range | None = None
-        self.closed = False
-        self.scattered: list[_Said] = []
-        self.settled: dict[str, _Said] = {}
-
-    # Problems
-
-    def _report(
-        self, code: str, message: str, place: Range | None, help: str | None, first: tuple[Range, str] | None = None
-    ) -> None:
-        related: tuple[tuple[tuple[str | int, ...], str], ...] = ()
-        if first is not None:
-            path = ("model", "clause", first[0][0])
-            self.resolver.aliases[path] = first[0]
-            related = ((path, first[1]),)
-        self.resolver.report(code, message, ("model",), within=place, help=help, related=related)
-
-    def _slice(self, place: Range) -> str:
-        return self.text[place[0] : place[1]]
-
-    def _not_understood(self, start: int, what: str = "") -> None:
-        """Report the words from `start` to the end of the clause, and go on behind them."""
-        end = start
-        while end < len(self.words) and (end == start or self.words[end].text not in (",", "and", "with")):
-            end += 1
-        place = (self.words[start].start, self.words[end - 1].end)
-        shown = self._slice(place)
-        near = self.book.nearest(shown)
-        help = f"did you mean {near!r}?" if near else f"clauses such as: {_KNOWN}"
-        self._report("B0501", f"{shown[:60]!r} is not understood{what}", place, help)
-        while end < len(self.words) and self.words[end].text not in (",", "and"):
-            end += 1
-        self.at = end
-
-    # Reading
-
-    def read(self) -> None:
-        """Read all clauses, then look for what is missing."""
-        if len(self.text) > MAX_LENGTH:
-            self._report("B0501", f"a sentence has at most {MAX_LENGTH} characters", None, "write the blocks out")
-            return
-        before = len(self.resolver.problems)
-        join, previous, turning = "", "", False
-        while self.at < len(self.words) and not self.resolver.problems.full:
-            word = self.words[self.at]
-            if word.text in (",", "and"):
-                join = "and" if "and" in (join, word.text) else ","
-                self.at += 1
-            elif fold(word.text) in _TURNS:
-                turning, self.at = True, self.at + 1
-                self._start_turns(word.start, word.end)
-                join, previous = "", "turns"
-            else:
-                if fold(word.text) in _FILLERS and self.book.match(self.words, self.at) is None:
-                    self.at += 1
-                    continue
-                previous = self._clause(join, previous, turning)
-                join, turning = "", False
-        understood = len(self.resolver.problems) == before
-        if understood and not self.turns:
-            what = "only scattered blocks are named" if self.scattered else "no clause says which blocks"
-            self._report("B0503", what, None, "add the blocks that take turns: interleaved Mamba-2 and FFN")
-        if self.resolver.sizes.depth is None:
-            self._report("B0503", "a sentence needs a depth", None, "add `depth: 24` above `model:`")
-
-    def _start_turns(self, start: int, end: int) -> None:
-        if self.turns_range is not None:
-            self._two_turns((start, end))
-        self.turns_range = self.turns_range or (start, end)
-
-    def _two_turns(self, place: Range) -> None:
-        assert self.turns_range is not None
-        name = self._slice(place)
-        self._report(
-            "B0502", f"{name!r} and {self._slice(self.turns_range)!r} both say which blocks take turns", place,
-            f"give one of them a share, such as 8% {name}, or join them with `and`",
-            (self.turns_range, "said here first"),
-        )  # fmt: skip
-
-    def _clause(self, join: str, previous: str, turning: bool) -> str:
-        """Read one clause; return what it was about."""
-        start = self.at
-        share = self._share()
-        found = self.book.match(self.words, self.at) if self.at < len(self.words) else None
-        if found is None:
-            what = " as the name of a block" if share is not None and self.at < len(self.words) else ""
-            self._not_understood(min(self.at, len(self.words) - 1), what)
-            return ""
-        meaning, self.at = found
-        place = (self.words[start].start, self.words[self.at - 1].end)
-        if meaning.rivals:
-            self._report("B0501", f"{self._slice(place)!r} may be {' or '.join(meaning.rivals)}", place, "use that name")
-            return ""
-        said = _Said(meaning, place, dict(meaning.options), {key: place for key in meaning.options}, share)
-        if meaning.component is not None:
-            self._options(said, meaning.component)
-        if meaning.kind not in ("block", "mixer"):
-            if share is not None:
-                self._report("B0501", f"{self._slice(place)!r}: only a block has a share", place, "8% attention")
-                return ""
-            return self._settle(said)
-        if self.at < len(self.words) and fold(self.words[self.at].text) in _NOUNS:
-            self.at += 1
-        if self.at < len(self.words) and self.words[self.at].text not in (",", "and"):
-            after = self.book.match(self.words, self.at)
-            if after is None or after[0].kind in ("block", "mixer"):
-                self._not_understood(self.at, f" after {self._slice(said.range)!r}")
-                return ""
-        if share is not None:
-            self.scattered.append(said)
-            if len(self.scattered) == 2:
-                first = self.scattered[0].range
-                self._report(
-                    "B0502", "a sentence scatters one kind of block, here are two", said.range,
-                    "interleave one of them, or write the layout out", (first, "the first one"),
-                )  # fmt: skip
-            return "share"
-        goes_on = previous == "turns" and (join == "and" or not self.closed) and bool(self.turns or turning)
-        if self.turns_range is not None and not goes_on:
-            self._two_turns(said.range)
-            return "turns"
-        self.closed = self.closed or (join == "and" and bool(self.turns))
-        self.turns.append(said)
-        begin = self.turns_range[0] if self.turns_range else said.range[0]
-        self.turns_range = (begin, said.range[1])
-        return "turns"
-
-    def _share(self) -> int | str | None:
-        """`8%`, `8 percent` or `4`, if a share or a count stands here, and no phrase that starts with a number."""
-        if self.book.match(self.words, self.at) is not None:
-            return None
-        number = self.words[self.at].text
-        if not re.fullmatch(r"\d+(\.\d+)?", number):
-            return None
-        self.at += 1
-        after = fold(self.words[self.at].text) if self.at < len(self.words) else ""
-        if self.at < len(self.words) and (self.words[self.at].text == "%" or after == "percent"):
-            self.at += 1
-            return f"{number}%"
-        if "." in number or len(number) > 12:
-            self.at -= 1
-            return None
-        return int(number)
-
-    def _settle(self, said: _Said) -> str:
-        first = self.settled.setdefault(said.meaning.kind, said)
-        if not first.same(said):
-            this, other = self._slice(said.range), self._slice(first.range)
-            self._report(
-                "B0502", f"{this!r} contradicts {other!r}", said.range, "keep one of them",
-                (first.range, "said here first"),
-            )  # fmt: skip
-        return said.meaning.kind
-
-    # Options
-
-    def _options(self, said: _Said, cls: type[Component]) -> None:
-        """Read `with 8 kv heads and window of 4096`, or `of 4096`."""
-        words = self.words
-        if self.at >= len(words) or words[self.at].text not in ("with", "of"):
-            return
-        preposition, begin = words[self.at].text, self.at
-        self.at += 1
-        if preposition == "of" and "window" in cls.model_fields and self._value(self.at) is not None:
-            said.options["window"] = self._value(self.at)
-            said.places["window"] = (words[self.at].start, words[self.at].end)
-            self.at += 1
-            if self.at < len(words) and fold(words[self.at].text) in ("tokens", "token"):
-                self.at += 1
-            if self.at + 1 < len(words) and words[self.at].text in ("with", "and"):
-                begin, self.at = self.at, self.at + 1
-            else:
-                said.range = (said.range[0], words[self.at - 1].end)
-                return
-        first = True
-        while (option := self._option(cls)) is not None:
-            name, value, place, self.at = option
-            said.options[name], said.places[name] = value, place
-            first = False
-            if self.at < len(words) and words[self.at].text == "and":
-                begin, self.at = self.at, self.at + 1
-            else:
-                begin = self.at
-                break
-        if first and words[begin].text in ("with", "of"):
-            self._unknown_option(begin, said, cls)
-        else:
-            self.at = begin
-        said.range = (said.range[0], words[self.at - 1].end)
-
-    def _unknown_option(self, begin: int, said: _Said, cls: type[Component]) -> None:
-        end = begin + 1
-        while end < len(self.words) and self.words[end].text not in (",", "and"):
-            end += 1
-        inner = min(begin + 1, end - 1)
-        place = (self.words[inner].start, self.words[end - 1].end)
-        known = ", ".join(numeric_fields(cls)) or "none"
-        self._report(
-            "B0501", f"{self._slice(place)[:60]!r} is not an option of {self._slice(said.range)!r}", place,
-            f"a number and one of: {known}",
-        )  # fmt: skip
-        self.at = end
-
-    def _option(self, cls: type[Component]) -> tuple[str, int | float, Range, int] | None:
-        """One option here: its field, its value, its place, and the index after it."""
-        words, start = self.words, self.at
-        while start < len(words) and words[start].text in ("a", "an"):
-            start += 1
-        value = self._value(start)
-        for length in (4, 3, 2, 1):
-            end = start + length + (value is not None)
-            named = words[start + (value is not None) : end]
-            if len(named) < length or any(word.text in (",", "and") for word in named):
-                continue
-            name = numeric_field(cls, "".join(word.text for word in named))
-            if name is None:
-                continue
-            if value is not None:
-                return name, value, (words[start].start, words[end - 1].end), end
-            after = end + (end < len(words) and words[end].text in ("of", "="))
-            number = self._value(after)
-            if number is not None:
-                return name, number, (words[start].start, words[after].end), after + 1
-        return None
-
-    def _value(self, index: int) -> int | float | None:
-        """The number at a word, units included."""
-        if index >= len(self.words) or not self.words[index].text[0].isdigit():
-            return None
-        try:
-            return evaluate(self.words[index].text, {})
-        except ExpressionError:
-            return None
-
-    # Making the recipe
+    def __init__(self, recipe: Recipe, resolver: Resolver, said: Reading) -> None:
+        self.written, self.resolver, self.said = recipe, resolver, said
 
     def recipe(self) -> Recipe | None:
         """The recipe that was said. Reports a position that no block takes."""
         blocks: dict[str, Block] = dict(self.written.blocks)
         aliases = self.resolver.aliases
         aliases.clear()
-        names = [self._block(said, blocks) for said in self.turns]
+        names = [self._block(said, blocks) for said in self.said.turns]
         scatter: dict[str, int | str] | None = None
-        for said in self.scattered:
+        for said in self.said.scattered:
             assert said.share is not None
             scatter = {self._block(said, blocks): said.share}
             if len(names) > 1:
                 scatter["before"] = names[-1]
         used = [*names, *(name for name in scatter or () if name != "before")]
-        stages = [Stage(embed="tokens")]
-        position = self.settled.get("position")
+        stages = [_stage("embed", "tokens")]
+        position = self.said.settled.get("position")
         if position is not None and position.meaning.component is not None:
             cls = position.meaning.component
             if not issubclass(cls, Position) or cls.where == "stream":
                 aliases["model", len(stages), "position"] = position.range
-                stages.append(Stage(position=_slot(position)))
+                stages.append(_stage("position", _slot(position)))
             elif not self._give_position(position, blocks, used):
                 return None
         here = ("model", len(stages), "stack")
-        norm, residual = self.settled.get("norm"), self.settled.get("residual")
-        assert self.turns_range is not None
-        aliases[here] = self.turns_range
-        for index, said in enumerate(self.turns):
+        norm, residual = self.said.settled.get("norm"), self.said.settled.get("residual")
+        assert self.said.turns_range is not None
+        aliases[here] = self.said.turns_range
+        for index, said in enumerate(self.said.turns):
             aliases[(*here, "interleave", index)] = said.range
-        if self.scattered:
-            aliases[(*here, "scatter")] = self.scattered[0].range
+        if self.said.scattered:
+            aliases[(*here, "scatter")] = self.said.scattered[0].range
         given: dict[str, Any] = {"interleave": names, "scatter": scatter}
         if norm is not None:
             given["norm"] = _slot(norm)
@@ -347,24 +82,24 @@ class _Reading:
         if residual is not None:
             given["residual"] = residual.meaning.value
             aliases[(*here, "residual")] = residual.range
-        stack = Stack(**given)
-        stages.append(Stage(stack=stack))
+        stack = Stack.model_validate(given)
+        stages.append(_stage("stack", stack))
         if stack.residual == "pre":
             if norm is not None:
                 aliases["model", len(stages), "norm"] = norm.range
-            stages.append(Stage(norm=stack.norm))
-        tied = self.settled.get("tied")
+            stages.append(_stage("norm", stack.norm))
+        tied = self.said.settled.get("tied")
         if tied is not None:
             aliases["model", len(stages), "head"] = tied.range
-        stages.append(Stage(head={"lm": {"tied": tied is not None and tied.meaning.value}}))
+        stages.append(_stage("head", {"lm": {"tied": tied is not None and tied.meaning.value}}))
         return self.written.model_copy(update={"blocks": blocks, "model": stages})
 
-    def _block(self, said: _Said, blocks: dict[str, Block]) -> str:
+    def _block(self, said: Said, blocks: dict[str, Block]) -> str:
         """The name of what was said in the vocabulary, where it is entered if need be."""
         meaning = said.meaning
         if meaning.kind == "block":
             return str(meaning.value)
-        block = Block(mixer=str(meaning.value), **said.options)
+        block = Block.model_validate({"mixer": str(meaning.value), **said.options})
         new = [name for name in blocks if name not in self.written.blocks]
         for name in new:
             if blocks[name] == block:
@@ -376,7 +111,7 @@ class _Reading:
             self.resolver.aliases["blocks", name, option] = place
         return name
 
-    def _give_position(self, said: _Said, blocks: dict[str, Block], used: list[str]) -> bool:
+    def _give_position(self, said: Said, blocks: dict[str, Block], used: list[str]) -> bool:
         """Put a position into every block with a slot for it that says nothing else."""
         takes = False
         for name in dict.fromkeys(used):
@@ -387,15 +122,16 @@ class _Reading:
             options = blocks[name].options
             if slot not in options:
                 block = blocks[name]
-                extra = {**options, slot: _slot(said)}
-                blocks[name] = Block(mixer=block.mixer, norm=block.norm, residual=block.residual, **extra)
+                blocks[name] = Block.model_validate(
+                    {**block.model_dump(exclude_unset=True), slot: _slot(said)}
+                )
                 self.resolver.aliases["blocks", name, slot] = said.range
         if not takes:
-            assert self.turns_range is not None
-            phrase = self._slice(said.range)
-            self._report(
+            assert self.said.turns_range is not None
+            phrase = self.said.slice(said.range)
+            self.said.report(
                 "B0502", f"none of the blocks has a place for {phrase}", said.range,
-                f"leave {phrase} out, or add attention", (self.turns_range, "no queries and keys here"),
+                f"leave {phrase} out, or add attention", (self.said.turns_range, "no queries and keys here"),
             )  # fmt: skip
         return takes
 
@@ -407,7 +143,11 @@ class _Reading:
         return position_field(cls)
 
 
-def _slot(said: _Said) -> str | dict[str, dict[str, Any]]:
+def _stage(key: str, value: Any) -> Stage:
+    return Stage.model_validate({key: value})
+
+
+def _slot(said: Said) -> str | dict[str, dict[str, Any]]:
     name = str(said.meaning.value)
     return {name: dict(said.options)} if said.options else name
 

@@ -45,7 +45,7 @@ class Layer:
 
 
 class StackPlanner:
-    """Plans one stack; problems are reported through the resolver. `types` is the vocabulary as this stack reads it."""
+    """Plans one stack, reporting problems to the resolver. `types` is the vocabulary as it reads it."""
 
     def __init__(self, resolver: Resolver, recipe: Recipe, stack: Stack, path: Path) -> None:
         self.resolver, self.recipe, self.stack, self.path = resolver, recipe, stack, path
@@ -102,7 +102,8 @@ class StackPlanner:
         try:
             found = list(self._lay_out(ways[0], depth, letters or {}))
             if depth is not None and len(found) != depth:
-                raise LayoutError("B0413", f"{ways[0]} has {len(found)} blocks, depth says {depth}", ("depth",))
+                message = f"{ways[0]} has {len(found)} blocks, depth says {depth}"
+                raise LayoutError("B0413", message, ("depth",))
         except LayoutError as error:
             where = ("depth",) if error.path == ("depth",) and stack.depth is None else (*path, *error.path)
             report(error.code, error.message, where, help=error.help)
@@ -123,7 +124,7 @@ class StackPlanner:
         return layout.weave(depth, stack.interleave or [], stack.scatter)
 
     def _symbols(self) -> dict[str, str] | None:
-        """Block -> letter: as written in `symbols`, else the mixer's own, else a letter of the block's name."""
+        """Block -> letter: as `symbols` says, else the mixer's own, else one of the block's name."""
         letters: dict[str, str] = {}
         good = True
         for letter, block in (self.stack.symbols or {}).items():
@@ -135,9 +136,9 @@ class StackPlanner:
             letters.setdefault(block, letter)
         taken = set(letters.values())
         spare = [chr(c) for c in (*range(ord("a"), ord("z") + 1), *range(0x3B1, 0x3C9))]
-        for name, block in self.recipe.blocks.items():
+        for name, entry in self.recipe.blocks.items():
             if name not in letters:
-                wanted = [self._mixer_symbol(block.mixer), name[0].upper(), name[0].lower(), *spare, "?"]
+                wanted = [self._mixer_symbol(entry.mixer), name[0].upper(), name[0].lower(), *spare, "?"]
                 letters[name] = next(w for w in wanted if w and (w == "?" or w not in taken))
                 taken.add(letters[name])
         return letters if good else None
@@ -217,7 +218,9 @@ class StackPlanner:
             try:
                 chosen = layout.select(selector, used, self.stack.name)
             except LayoutError as error:
-                self.resolver.report(error.code, error.message, (*self.path, *error.path), key=True, help=error.help)
+                self.resolver.report(
+                    error.code, error.message, (*self.path, *error.path), key=True, help=error.help
+                )
                 continue
             for index in chosen:
                 block = self.recipe.blocks.get(used[index])
@@ -229,9 +232,7 @@ class StackPlanner:
             key = (used[index], repr(sorted(changes[index].items(), key=repr)))
             if key not in made:
                 made[key] = self._block(used[index], changes[index], at)
-        return {
-            index: made[used[index], repr(sorted(changes[index].items(), key=repr))] for index in last
-        }
+        return {index: made[used[index], repr(sorted(changes[index].items(), key=repr))] for index in last}
 
 
 def _merged(before: Mapping[str, Any], change: Mapping[str, Any], mixer: str) -> dict[str, Any]:

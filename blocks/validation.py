@@ -1,4 +1,4 @@
-"""Pydantic's findings in our words: unknown keys with the nearest known one, missing keys, wrong types and values."""
+"""Pydantic's findings in our words: unknown keys with the nearest known one, missing keys, wrong values."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _RANGE = {
 def report_validation(
     error: ValidationError, value: Any, model: type[BaseModel], prefix: Path, report: Report
 ) -> None:
-    """Report each finding of `error` once; `value` is what was validated, found at `prefix` of the document."""
+    """Report each finding of `error` once; `value`, at `prefix` of the document, is what was validated."""
     groups: dict[tuple[Path, bool], list[Mapping[str, Any]]] = {}
     for detail in error.errors(include_url=False):
         path, model_here = _real_path(detail["loc"], value, model, missing=detail["type"] == "missing")
@@ -55,7 +55,7 @@ def report_validation(
 def _real_path(
     loc: Sequence[str | int], value: Any, model: type[BaseModel], *, missing: bool
 ) -> tuple[Path, type[BaseModel] | None]:
-    """The part of pydantic's location that exists in the value (tags of unions do not), and the model there."""
+    """The part of pydantic's location that exists in the value (unions' tags do not), and the model there."""
     path: list[str | int] = []
     here: Any = value
     owner: type[BaseModel] | None = model
@@ -83,7 +83,9 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _report_one(details: list[Mapping[str, Any]], path: Path, prefix: Path, value: Any, report: Report) -> None:
+def _report_one(
+    details: list[Mapping[str, Any]], path: Path, prefix: Path, value: Any, report: Report
+) -> None:
     first = details[0]
     kind, context, model = first["type"], first.get("ctx", {}), first["model"]
     where = (*prefix, *path)
@@ -93,7 +95,9 @@ def _report_one(details: list[Mapping[str, Any]], path: Path, prefix: Path, valu
     elif kind == "missing":
         field = model.model_fields.get(str(path[-1])) if model is not None else None
         meaning = f": {field.description}" if field is not None and field.description else ""
-        report("B0202", f"the key {path[-1]!r} is missing", where[:-1], key=True, help=f"add {path[-1]}{meaning}")
+        report(
+            "B0202", f"the key {path[-1]!r} is missing", where[:-1], key=True, help=f"add {path[-1]}{meaning}"
+        )
     elif kind == "value_error":
         report("B0204", str(context["error"]), where)
     else:
@@ -105,7 +109,9 @@ def _report_value(details: list[Mapping[str, Any]], where: Path, found: Any, rep
     for detail in details:
         context = detail.get("ctx", {})
         if detail["type"] == "literal_error":
-            choices = [choice.strip("' ") for choice in str(context["expected"]).replace(" or ", ", ").split(",")]
+            choices = [
+                choice.strip("' ") for choice in str(context["expected"]).replace(" or ", ", ").split(",")
+            ]
             near = did_you_mean(str(found), choices)
             report(
                 "B0205",

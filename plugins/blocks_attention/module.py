@@ -1,4 +1,4 @@
-"""Multi-head, grouped-query and multi-query attention, over all earlier tokens, over all tokens or over a window.
+"""Multi-head, grouped-query and multi-query attention: causal, bidirectional, or over a sliding window.
 
 Shape letters: B batch, T tokens in this call, D d_model, H query heads, K key/value heads, P head_dim,
 S cached and new keys, W window, N blocks of W tokens.
@@ -20,7 +20,7 @@ class KeyValueCache(NamedTuple):
 
 
 class WindowCache(NamedTuple):
-    """The keys (position encoding applied) and values of the latest S <= W - 1 tokens; padding comes first."""
+    """The keys (position encoding applied) and values of the latest S <= W - 1 tokens, padding first."""
 
     keys: Tensor  # [B, K, S, P]
     values: Tensor  # [B, K, S, P]
@@ -31,16 +31,17 @@ class WindowCache(NamedTuple):
 def split_heads(qkv: Tensor, n_heads: int, n_kv_heads: int, head_dim: int) -> tuple[Tensor, Tensor, Tensor]:
     """Split [B, T, (H + 2K) P] into q [B, T, H, P], k [B, T, K, P] and v [B, T, K, P], without a copy."""
     heads = qkv.view(*qkv.shape[:-1], n_heads + 2 * n_kv_heads, head_dim)
-    q, k, v = torch.split(heads, (n_heads, n_kv_heads, n_kv_heads), dim=2)
+    q, k, v = torch.split(heads, [n_heads, n_kv_heads, n_kv_heads], dim=2)
     return q, k, v
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None = None, is_causal: bool = False) -> Tensor:
     """Scaled dot-product attention: softmax(q k^T / sqrt(P)) v, as [B, T, H P].
 
-    q [B, T, H, P], k and v [B, K, S, P]; head h reads key/value head h // (H / K). `visible` bool, broadcastable to
-    [B, 1, T, S], is true where a query sees a key; a query that sees none gives zeros. `is_causal` (T = S): the
-    lower triangle. Vaswani et al. 2017, arXiv:1706.03762, equation 1; Ainslie et al. 2023, arXiv:2305.13245.
+    q [B, T, H, P], k and v [B, K, S, P]; head h reads key/value head h // (H / K). `visible` bool,
+    broadcastable to [B, 1, T, S], is true where a query sees a key; a query that sees none gives zeros.
+    `is_causal` (T = S): the lower triangle. Vaswani et al. 2017, arXiv:1706.03762, equation 1; Ainslie et al.
+    2023, arXiv:2305.13245.
     """
     B, T, H, P = q.shape
     K = k.shape[1]
@@ -69,7 +70,7 @@ class Attention(nn.Module):
     """Attention over all earlier tokens and the token itself, or over all tokens if not `causal`.
 
     `qkv_proj` holds the rows of q, then k, then v. `position` rotates queries and keys: a module called with
-    q [B, T, H, P], k [B, T, K, P] and positions int64 [T] or [B, T], the number of real tokens before each token.
+    q [B, T, H, P], k [B, T, K, P] and positions int64 [T] or [B, T], the real tokens before each token.
     """
 
     def __init__(
@@ -133,9 +134,9 @@ class Attention(nn.Module):
 class SlidingWindowAttention(nn.Module):
     """Causal attention in which a token sees itself and the W - 1 real tokens before it.
 
-    Beltagy et al. 2020, Longformer, arXiv:2004.05150, section 3.1; Jiang et al. 2023, Mistral 7B, arXiv:2310.06825.
-    `qkv_proj` and `position` are as in full attention. The state holds at most W - 1 tokens. More than 2W tokens are
-    computed in blocks of W queries over 2W keys, so the cost is linear in T.
+    Beltagy et al. 2020, Longformer, arXiv:2004.05150, section 3.1; Jiang et al. 2023, Mistral 7B,
+    arXiv:2310.06825. `qkv_proj` and `position` are as in full attention. The state holds at most W - 1
+    tokens. More than 2W tokens are computed in blocks of W queries over 2W keys, so the cost is linear in T.
     """
 
     def __init__(
@@ -204,7 +205,7 @@ class SlidingWindowAttention(nn.Module):
         return k.gather(2, index), v.gather(2, index), joined
 
     def attend_window(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-        """Attend from q [B, T, H, P] to k, v [B, K, S, P], the last T of which are the queries' own tokens."""
+        """Attend from q [B, T, H, P] to k, v [B, K, S, P], whose last T are the queries' own tokens."""
         T, S, W = q.shape[1], k.shape[2], self.window
         exporting = torch.compiler.is_exporting()  # one graph for every length, without a branch on it
         if not exporting:
@@ -230,9 +231,9 @@ def latest(x: Tensor, length: int, dim: int) -> Tensor:
 
 
 def attend_blocks(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, window: int) -> Tensor:
-    """Windowed attention as [B, T, H P]: each block of W queries sees its own W tokens and the W before them.
+    """Windowed attention as [B, T, H P]: a block of W queries sees its own W tokens and the W before them.
 
-    q [B, T, H, P]; k and v [B, K, S, P] with at most W tokens before the T new ones; mask bool [B, S] or None.
+    q [B, T, H, P]; k and v [B, K, S, P], at most W tokens before the T new ones; mask bool [B, S] or None.
     """
     B, T, H, P = q.shape
     S, W = k.shape[2], window
@@ -241,16 +242,14 @@ def attend_blocks(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, window: 
     if mask is None:
         mask = torch.ones(1, S, dtype=torch.bool, device=q.device)
 
-    def pairs(x: Tensor) -> Tensor:  # [B, (N + 1) W, ...] -> [B, N, 2W, ...]
-        blocks = x.reshape(x.shape[0], N + 1, W, *x.shape[2:])
+    def pairs(x: Tensor) -> Tensor:  # [B, S, ...] -> [B, N, 2W, ...]
+        blocks = F.pad(x, (0, 0) * (x.dim() - 2) + (first, last)).reshape(x.shape[0], N + 1, W, *x.shape[2:])
         return torch.cat((blocks[:, :-1], blocks[:, 1:]), dim=2)
 
-    k = (
-        pairs(F.pad(k.transpose(1, 2), (0, 0, 0, 0, first, last))).flatten(0, 1).transpose(1, 2)
-    )  # [BN, K, 2W, P]
-    v = pairs(F.pad(v.transpose(1, 2), (0, 0, 0, 0, first, last))).flatten(0, 1).transpose(1, 2)
-    q = F.pad(q, (0, 0, 0, 0, 0, last)).reshape(B * N, W, H, P)  # [BN, W, H, P]
+    k = pairs(k.transpose(1, 2)).flatten(0, 1).transpose(1, 2)  # [B N, K, 2W, P]
+    v = pairs(v.transpose(1, 2)).flatten(0, 1).transpose(1, 2)
+    q = F.pad(q, (0, 0, 0, 0, 0, last)).reshape(B * N, W, H, P)
     near = torch.ones(W, 2 * W, dtype=torch.bool, device=q.device).tril(W).triu(1)
-    visible = near & pairs(F.pad(mask, (first, last)))[:, :, None, :]  # [B or 1, N, W, 2W]
+    visible = near & pairs(mask)[:, :, None, :]  # [B or 1, N, W, 2W]
     y = attend(q, k, v, visible.expand(B, -1, -1, -1).flatten(0, 1)[:, None])
     return y.view(B, N * W, H * P)[:, :T]

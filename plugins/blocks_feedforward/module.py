@@ -1,6 +1,7 @@
 """Position-wise feed-forward networks, plain and gated.
 
-Shape letters: B batch, T tokens in this call, D d_model, F d_ff. Each token is on its own: no state, no use of a mask.
+Shape letters: B batch, T tokens in this call, D d_model, F d_ff. Each token is on its own: no state, no use
+of a mask.
 """
 
 from collections.abc import Callable
@@ -45,8 +46,8 @@ class MLP(nn.Module):
 class GatedMLP(nn.Module):
     """A feed-forward network whose hidden features are multiplied by an activated gate.
 
-    `activation` names the gate's function: silu is SwiGLU, gelu GEGLU, relu ReGLU. `gate_up_proj` holds the rows of
-    the gate and then those of the value. Shazeer 2020, arXiv:2002.05202, equation 6.
+    `activation` names the gate's function: silu is SwiGLU, gelu GEGLU, relu ReGLU. `gate_up_proj` holds the
+    rows of the gate and then those of the value. Shazeer 2020, arXiv:2002.05202, equation 6.
     """
 
     def __init__(self, d_model: int, *, d_ff: int, activation: str = "silu", bias: bool = False) -> None:

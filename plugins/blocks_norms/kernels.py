@@ -14,7 +14,7 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     Zhang and Sennrich 2019, arXiv:1910.07467, equation 4.
     """
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    # a sum divided by D, because the gradient of mean() divides a tensor of x's size instead of one number per token
+    # sum / D instead of mean(), whose gradient would divide a tensor of x's size, not one number per token
     mean_square = wide.square().sum(dim=-1, keepdim=True) / x.shape[-1]
     return (wide * torch.rsqrt(mean_square + eps) * weight).to(x.dtype)
 

@@ -1,7 +1,7 @@
 """Position encodings: rotary ones for queries and keys, learned and sinusoidal ones for the residual stream.
 
-Shape letters: B batch, T tokens in this call, D d_model, H heads, P head_dim, R rotary_dim. A position is the number
-of real tokens before a token in its row, so padding on either side changes nothing at real tokens.
+Shape letters: B batch, T tokens in this call, D d_model, H heads, P head_dim, R rotary_dim. A position is the
+number of real tokens before a token in its row, so padding on either side changes nothing at real tokens.
 """
 
 import math
@@ -15,8 +15,8 @@ class RoPE(nn.Module):
     """Rotate pairs of query and key channels by angles proportional to the position.
 
     Su et al. 2021, RoFormer, arXiv:2104.09864, equation 34: pair i of R/2 turns by position * theta^(-2i/R).
-    Channel i is paired with i + R/2 (GPT-NeoX, Llama), or 2i with 2i + 1 if `interleaved` (RoFormer, GPT-J). Only
-    the first `rotary_dim` channels of a head turn; None: all of them.
+    Channel i is paired with i + R/2 (GPT-NeoX, Llama), or 2i with 2i + 1 if `interleaved` (RoFormer, GPT-J).
+    Only the first `rotary_dim` channels of a head turn; None: all of them.
     """
 
     def __init__(
@@ -48,11 +48,9 @@ class RoPE(nn.Module):
         """
         dtype = torch.promote_types(q.dtype, torch.float32)
         freq = self.frequencies(q.device, dtype)
-        # cos is even and sin odd: turning the first of a pair by the negative angle gives the signs of a rotation
-        if self.interleaved:
-            freq = torch.stack((-freq, freq), dim=-1).flatten()
-        else:
-            freq = torch.cat((-freq, freq))
+        # cos is even and sin odd: the negative angle for the first of a pair gives a rotation's signs
+        signed = (-freq, freq)
+        freq = torch.stack(signed, dim=-1).flatten() if self.interleaved else torch.cat(signed)
         angle = positions.to(dtype)[..., None, None] * freq  # [T, 1, R] or [B, T, 1, R]
         cos, sin = angle.cos().to(q.dtype), angle.sin().to(q.dtype)
         return self.rotate(q, cos, sin), self.rotate(k, cos, sin)
@@ -60,7 +58,7 @@ class RoPE(nn.Module):
     def rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """Rotate the first R channels of x [B, T, H, P]: x * cos + partner(x) * sin."""
         if x.shape[-1] > self.rotary_dim:
-            turned, rest = torch.split(x, (self.rotary_dim, x.shape[-1] - self.rotary_dim), dim=-1)
+            turned, rest = torch.split(x, [self.rotary_dim, x.shape[-1] - self.rotary_dim], dim=-1)
             return torch.cat((self.rotate(turned, cos, sin), rest), dim=-1)
         if self.interleaved:
             partner = x.reshape(*x.shape[:-1], -1, 2).flip(-1).flatten(-2)
@@ -70,7 +68,7 @@ class RoPE(nn.Module):
 
 
 class LinearScaledRoPE(RoPE):
-    """Rotary positions divided by `factor`. Chen et al. 2023, Position Interpolation, arXiv:2306.15595, equation 4."""
+    """Rotary positions divided by `factor`. Chen et al. 2023, arXiv:2306.15595, equation 4."""
 
     def __init__(
         self, head_dim: int, *, theta: float = 10000.0, rotary_dim: int | None = None, factor: float
@@ -86,9 +84,10 @@ class LinearScaledRoPE(RoPE):
 class Llama3RoPE(RoPE):
     """Rotary positions with the frequency scaling of Llama 3.1.
 
-    A pair that turns fewer than `low_freq_factor` times in `original_max_len` tokens is slowed down by `factor`,
-    one that turns more than `high_freq_factor` times is kept, and between the two the frequency is interpolated.
-    Grattafiori et al. 2024, The Llama 3 Herd of Models, arXiv:2407.21783; Meta's llama-models, apply_scaling.
+    A pair that turns fewer than `low_freq_factor` times in `original_max_len` tokens is slowed down by
+    `factor`, one that turns more than `high_freq_factor` times is kept, and between the two the frequency is
+    interpolated. Grattafiori et al. 2024, The Llama 3 Herd of Models, arXiv:2407.21783; Meta's llama-models,
+    apply_scaling.
     """
 
     def __init__(

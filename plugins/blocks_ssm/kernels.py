@@ -15,12 +15,16 @@ from torch.utils.checkpoint import checkpoint
 
 
 def causal_conv1d(
-    x: Tensor, weight: Tensor, bias: Tensor | None, tail: Tensor | None = None, activation: str | None = "silu"
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    tail: Tensor | None = None,
+    activation: str | None = "silu",
 ) -> Tensor:
     """Convolve every channel with its own K taps, over this and the K - 1 inputs before it.
 
-    x [B, T, C]; weight [C, K], the last tap meets the present input; bias [C] or None; tail [B, K-1, C], the inputs
-    before x, or None for zeros; activation "silu" or None. Returns [B, T, C] in the dtype of x.
+    x [B, T, C]; weight [C, K], the last tap meets the present input; bias [C] or None; tail [B, K-1, C],
+    the inputs before x, or None for zeros; activation "silu" or None. Returns [B, T, C] in the dtype of x.
     """
     T, K = x.shape[1], weight.shape[1]
     if T == 0:
@@ -29,7 +33,7 @@ def causal_conv1d(
     if T == 1:
         y = (window * weight.t()).sum(dim=1, keepdim=True)
         y = y if bias is None else y + bias
-    else:  # as an image of one row in channels-last layout: no transposition, and the fastest depthwise kernels
+    else:  # an image of one row in channels-last layout: nothing is transposed, and it is the fastest
         image = window.transpose(1, 2).unsqueeze(2)
         y = F.conv2d(image, weight[:, None, None], bias, groups=weight.shape[0]).squeeze(2).transpose(1, 2)
     return F.silu(y) if activation == "silu" else y
@@ -38,16 +42,16 @@ def causal_conv1d(
 def ssd_scan(
     x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor | None = None, chunk_size: int = 64
 ) -> tuple[Tensor, Tensor]:
-    """State-space duality: h_t = exp(dt_t A) h_{t-1} + dt_t x_t B_tᵀ and y_t = h_t C_t, a matrix state h [P, N] a head.
+    """State-space duality: h_t = exp(dt_t A) h_{t-1} + dt_t x_t B_tᵀ, y_t = h_t C_t, a state h [P, N] a head.
 
-    x [B, T, H, P]; dt [B, T, H], positive, 0 at a token to be passed over; A [H], negative; B and C [B, T, G, N];
-    state [B, H, P, N] or None for zeros. Returns y [B, T, H, P] in the dtype of x and the last state in fp32 (fp64
-    for fp64 inputs). The result does not depend on chunk_size; memory is linear in T.
+    x [B, T, H, P]; dt [B, T, H], positive, 0 at a token to be passed over; A [H], negative; B and C
+    [B, T, G, N]; state [B, H, P, N] or None for zeros. Returns y [B, T, H, P] in the dtype of x and the last
+    state in fp32 (fp64 for fp64 inputs). chunk_size changes the speed, not the result; memory is linear in T.
 
-    Dao and Gu, 2024, arXiv:2405.21060, section 6: inside a chunk attention-like matrix products, between the chunks a
-    recurrence. C·Bᵀ is formed once a group, and the heads of a group share one product with B and one with C.
+    Dao and Gu, 2024, arXiv:2405.21060, section 6: matrix products as in attention inside a chunk, and the
+    recurrence from chunk to chunk. C·Bᵀ is formed once a group, whose heads share the products with B and C.
     """
-    b, T, H, P = x.shape
+    b, _, H, P = x.shape
     dtype = torch.promote_types(x.dtype, torch.float32)
     state = x.new_zeros(b, H, P, B.shape[-1], dtype=dtype) if state is None else state.to(dtype)
     inputs = (x.to(dtype), dt.to(dtype), B.to(dtype), C.to(dtype))
@@ -68,11 +72,11 @@ def ssd_chunk(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Ten
     log_decay = (dt * A).cumsum(dim=1)  # [B, L, H], from the start of the chunk
     log_decay_BHL = log_decay.transpose(1, 2)
 
-    # Inside: y_l = Σ_{s<=l} (C_l·B_s) exp(log_decay_l - log_decay_s) dt_s x_s. The clamp touches s > l only, where
-    # tril puts a zero, so that no exponential overflows.
+    # Inside: y_l = Σ_{s<=l} (C_l·B_s) exp(log_decay_l - log_decay_s) dt_s x_s. The clamp touches s > l only,
+    # where tril puts a zero, so that no exponential overflows.
     scores = (C @ B.mT).tril()
     decay = (log_decay_BHL[..., :, None] - log_decay_BHL[..., None, :]).clamp_(max=0).exp_()  # [B, H, L, L]
-    mixing = decay.unflatten(1, (G, -1)) * scores[:, :, None]  # [B, G, R, L, L]
+    mixing = decay.view(b, G, -1, L, L) * scores[:, :, None]
     fed = x * dt[..., None]
     inside = mixing.flatten(1, 2) @ fed.transpose(1, 2)  # [B, H, L, P]
 
@@ -85,27 +89,28 @@ def ssd_chunk(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Ten
 
 
 def ssd_step(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """One token of `ssd_scan`: x [B, H, P], dt [B, H], A [H], B and C [B, G, N], state [B, H, P, N] -> (y, state)."""
+    """`ssd_scan` of one token: x [B, H, P], dt [B, H], A [H], B and C [B, G, N], state [B, H, P, N]."""
     b, H, P, N = state.shape
     G = B.shape[1]
-    decay = (dt * A).exp()
-    fed = (x * dt[..., None]).view(b, G, -1, 1)
-    state = (state * decay[..., None, None]).view(b, G, -1, N).addcmul_(fed, B[:, :, None].to(state.dtype))
-    y = state @ C[..., None].to(state.dtype)
-    return y.view(b, H, P).to(x.dtype), state.view(b, H, P, N)
+    B, C = B[:, :, None].to(state.dtype), C[:, :, None].to(state.dtype)  # [B, G, 1, N]
+    fed = (x * dt[..., None]).reshape(b, G, -1, 1)  # [B, G, R P, 1]
+    state = (state * (dt * A).exp()[..., None, None]).view(b, G, -1, N).addcmul_(fed, B)
+    return (C @ state.mT).view(b, H, P).to(x.dtype), state.view(b, H, P, N)
 
 
 def selective_scan(
     x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor | None = None, chunk_size: int = 16
 ) -> tuple[Tensor, Tensor]:
-    """Selective scan: h_t = exp(dt_t A) h_{t-1} + dt_t B_t x_t and y_t = C_t·h_t, a state h [N] a channel.
+    """Selective scan: h_t = exp(dt_t A) h_{t-1} + dt_t B_t x_t, y_t = C_t·h_t, a state h [N] a channel.
 
-    x [B, T, C]; dt [B, T, C], positive, 0 at a token to be passed over; A [C, N], negative; B and C [B, T, N];
-    state [B, C, N] or None for zeros. Returns y [B, T, C] in the dtype of x and the last state in fp32 (fp64 for fp64
-    inputs). States are held for chunk_size tokens at a time, never for all T; in training a chunk is computed again.
+    x [B, T, C]; dt [B, T, C], positive, 0 at a token to be passed over; A [C, N], negative; B and C
+    [B, T, N]; state [B, C, N] or None for zeros. Returns y [B, T, C] in the dtype of x and the last state in
+    fp32 (fp64 for fp64 inputs). chunk_size changes the speed, not the result: the states of that many tokens
+    are in memory at once, never those of all; in training the backward pass computes them again.
 
-    Gu and Dao, 2023, arXiv:2312.00752: equation 2a with the zero-order hold of equation 4 for A. For B they write
-    (dt A)⁻¹ (exp(dt A) - 1) dt B but compute its first order dt B, and the published weights are trained with that.
+    Gu and Dao, 2023, arXiv:2312.00752, equation 2a with the zero-order hold of equation 4 for A. For B that
+    equation has (dt A)⁻¹ (exp(dt A) - 1) dt B; its first order dt B is what the authors' code computes and
+    the published weights are trained with.
     """
     dtype = torch.promote_types(x.dtype, torch.float32)
     state = x.new_zeros(x.shape[0], *A.shape, dtype=dtype) if state is None else state.to(dtype)
@@ -114,8 +119,8 @@ def selective_scan(
 
     def chunk(h: Tensor, x: Tensor, dt: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            result: tuple[Tensor, Tensor] = checkpoint(selective_chunk, x, dt, A, B, C, h, use_reentrant=False)
-            return result
+            again: tuple[Tensor, Tensor] = checkpoint(selective_chunk, x, dt, A, B, C, h, use_reentrant=False)
+            return again
         return selective_chunk(x, dt, A, B, C, h)
 
     y, state = over_chunks(chunk, state, inputs, chunk_size)
@@ -125,7 +130,7 @@ def selective_scan(
 def selective_chunk(
     x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """`selective_scan` of a few tokens, token by token, with the states [B, L, C, N] of all of them in memory."""
+    """`selective_scan` of few tokens, one after the other, holding the states [B, L, C, N] of all."""
     decay = (dt[..., None] * A).exp()
     fed = (dt * x)[..., None] * B[:, :, None]
     states = []
@@ -138,7 +143,7 @@ def selective_chunk(
 def selective_step(
     x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """One token of `selective_scan`: x and dt [B, C], A [C, N], B and C [B, N], state [B, C, N] -> (y, state)."""
+    """`selective_scan` of one token: x and dt [B, C], A [C, N], B and C [B, N], state [B, C, N]."""
     decay = (dt[..., None] * A).exp()
     state = torch.addcmul((dt * x)[..., None] * B[:, None], decay, state)
     y = (state @ C[..., None].to(state.dtype)).squeeze(-1)
@@ -148,17 +153,17 @@ def selective_step(
 def over_chunks(
     step: Callable[..., tuple[Tensor, Tensor]], state: Tensor, inputs: tuple[Tensor, ...], length: int
 ) -> tuple[Tensor, Tensor]:
-    """Run `y, state = step(state, *chunks)` over the inputs [B, T, ...], `length` tokens at a time; y and last state.
+    """Run `y, state = step(state, *inputs)` over inputs [B, T, ...], `length` tokens at a time.
 
-    A loop; while compiling or exporting one `scan` operator, so that the graph does not grow with T, which may be
-    symbolic, over chunks filled up with zeros.
+    Returns y [B, T, ...] and the last state. A loop; while compiling or exporting one `scan` operator over
+    chunks filled up with zeros, so that the graph does not grow with T, which may be symbolic.
     """
     T = inputs[0].shape[1]
     if T == 0:
         return torch.zeros_like(inputs[0]), state
     ys = []
     if not torch.compiler.is_compiling():
-        for chunks in zip(*(t.split(length, dim=1) for t in inputs), strict=True):
+        for chunks in zip(*(torch.split(t, length, dim=1) for t in inputs), strict=True):
             y, state = step(state, *chunks)
             ys.append(y)
         return torch.cat(ys, dim=1), state

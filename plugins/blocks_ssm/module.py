@@ -1,7 +1,7 @@
 """Selective state-space mixers: Mamba-2 (state-space duality) and Mamba (selective scan).
 
-Shape letters: B batch, T tokens, D d_model, H heads, P head_dim, G groups, N d_state, I inner width (H P), K width of
-the convolution, C channels of the convolution.
+Shape letters: B batch, T tokens, D d_model, H heads, P head_dim, G groups, N d_state, I inner width (H P),
+C channels of the convolution, K its width.
 """
 
 import math
@@ -24,11 +24,11 @@ class SSMState(NamedTuple):
 class Mamba2(nn.Module):
     """Mamba-2: one projection to gate, x, B, C and dt; short convolution; SSD; gated RMSNorm; projection.
 
-    Dao and Gu, 2024, arXiv:2405.21060, figure 6 (the sequential block, as published; its parallel projection is
-    `in_proj`). `norm_before_gate` chooses norm(y)·silu(z) over norm(y·silu(z)), which the published weights use;
-    `norm_groups` normalises that many equal parts each by itself; `dt_limit` clamps dt after the softplus.
-    `forward(x, state=None, mask=None) -> (y, state)`: x and y [B, T, D], mask bool [B, T], true at real tokens.
-    Raises ValueError for sizes that do not divide.
+    Dao and Gu, 2024, arXiv:2405.21060, figure 6, right. `norm_before_gate` chooses norm(y)·silu(z) over
+    norm(y·silu(z)), which the published weights use; `norm_groups` normalises that many equal parts each by
+    itself; `dt_limit` clamps dt after the softplus. Raises ValueError for sizes that do not divide.
+
+    forward(x, state=None, mask=None) -> (y, state): x and y [B, T, D], mask bool [B, T], true at real tokens.
     """
 
     def __init__(
@@ -60,9 +60,10 @@ class Mamba2(nn.Module):
         if d_inner % norm_groups:
             raise ValueError(f"norm_groups = {norm_groups} does not divide n_heads * head_dim = {d_inner}")
         self.n_heads, self.head_dim, self.n_groups, self.chunk_size = n_heads, head_dim, n_groups, chunk_size
-        self.dt_range, self.dt_floor, self.dt_limit, self.a_range = (dt_min, dt_max), dt_floor, dt_limit, a_range
-        self.split_proj = (d_inner, d_inner + 2 * d_bc, n_heads)  # z, the input of the convolution, dt
-        self.split_conv = (d_inner, d_bc, d_bc)  # x, B, C
+        self.dt_limit = dt_limit
+        self.init_ranges = (dt_min, dt_max, dt_floor), a_range
+        self.split_proj = [d_inner, d_inner + 2 * d_bc, n_heads]  # z, the input of the convolution, dt
+        self.split_conv = [d_inner, d_bc, d_bc]  # x, B, C
         self.in_proj = nn.Linear(d_model, sum(self.split_proj), bias=bias)
         self.conv_weight = nn.Parameter(torch.empty(d_inner + 2 * d_bc, d_conv))
         self.conv_bias = nn.Parameter(torch.empty(d_inner + 2 * d_bc)) if conv_bias else None
@@ -76,7 +77,7 @@ class Mamba2(nn.Module):
         self, x: Tensor, state: SSMState | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, SSMState]:
         tail, ssm = (None, None) if state is None else state
-        z, xbc, dt = self.in_proj(x).split(self.split_proj, dim=-1)
+        z, xbc, dt = torch.split(self.in_proj(x), self.split_proj, dim=-1)
         xbc, tail = short_convolution(xbc, self.conv_weight, self.conv_bias, tail, mask)
         dt = F.softplus(at_least_fp32(dt) + self.dt_bias)
         if self.dt_limit != (0.0, math.inf):
@@ -85,9 +86,9 @@ class Mamba2(nn.Module):
             dt = dt * mask[..., None]  # padding feeds nothing and decays nothing
         A = -at_least_fp32(self.A_log).exp()
 
-        x, B, C = xbc.split(self.split_conv, dim=-1)
-        x = x.unflatten(-1, (self.n_heads, self.head_dim))  # [B, T, H, P]
-        B, C = B.unflatten(-1, (self.n_groups, -1)), C.unflatten(-1, (self.n_groups, -1))  # [B, T, G, N]
+        x, B, C = torch.split(xbc, self.split_conv, dim=-1)
+        x = torch.unflatten(x, -1, (self.n_heads, self.head_dim))  # [B, T, H, P]
+        B, C = (torch.unflatten(t, -1, (self.n_groups, -1)) for t in (B, C))  # [B, T, G, N]
         if ssm is not None and x.shape[1] == 1:
             y, ssm = ssd_step(x[:, 0], dt[:, 0], A, B[:, 0], C[:, 0], ssm)
             y = y[:, None]
@@ -99,10 +100,10 @@ class Mamba2(nn.Module):
 
     @torch.no_grad()
     def init_weights(self, generator: torch.Generator) -> None:
-        """The initialisation of the authors' mamba_ssm: -A uniform in a_range, dt log-uniform in [dt_min, dt_max]."""
+        """As the authors' mamba_ssm: -A uniform in a_range, dt log-uniform in [dt_min, dt_max]."""
+        dt_range, (low, high) = self.init_ranges
         fill_conv(self.conv_weight, self.conv_bias, generator)
-        fill_dt_bias(self.dt_bias, *self.dt_range, self.dt_floor, generator)
-        low, high = self.a_range
+        fill_dt_bias(self.dt_bias, *dt_range, generator)
         self.A_log.copy_((low + (high - low) * torch.rand(self.n_heads, generator=generator)).log())
         self.D.fill_(1.0)
 
@@ -111,7 +112,8 @@ class Mamba(nn.Module):
     """Mamba: gate and x; short convolution; dt, B and C read off x; selective scan; gate; projection.
 
     Gu and Dao, 2023, arXiv:2312.00752, figure 3 and algorithm 2.
-    `forward(x, state=None, mask=None) -> (y, state)`: x and y [B, T, D], mask bool [B, T], true at real tokens.
+
+    forward(x, state=None, mask=None) -> (y, state): x and y [B, T, D], mask bool [B, T], true at real tokens.
     """
 
     def __init__(
@@ -131,8 +133,8 @@ class Mamba(nn.Module):
     ) -> None:
         super().__init__()
         self.chunk_size = chunk_size
-        self.dt_range, self.dt_floor = (dt_min, dt_max), dt_floor
-        self.split_x = (dt_rank, d_state, d_state)  # dt before its projection, B, C
+        self.init_range = dt_min, dt_max, dt_floor
+        self.split_x = [dt_rank, d_state, d_state]  # dt before its projection, B, C
         self.in_proj = nn.Linear(d_model, 2 * d_inner, bias=bias)
         self.conv_weight = nn.Parameter(torch.empty(d_inner, d_conv))
         self.conv_bias = nn.Parameter(torch.empty(d_inner)) if conv_bias else None
@@ -149,7 +151,7 @@ class Mamba(nn.Module):
         tail, ssm = (None, None) if state is None else state
         x, z = self.in_proj(x).chunk(2, dim=-1)
         x, tail = short_convolution(x, self.conv_weight, self.conv_bias, tail, mask)
-        dt, B, C = self.x_proj(x).split(self.split_x, dim=-1)
+        dt, B, C = torch.split(self.x_proj(x), self.split_x, dim=-1)
         dt = F.softplus(at_least_fp32(F.linear(dt, self.dt_proj_weight)) + self.dt_proj_bias)
         if mask is not None:
             dt = dt * mask[..., None]  # padding feeds nothing and decays nothing
@@ -164,11 +166,12 @@ class Mamba(nn.Module):
 
     @torch.no_grad()
     def init_weights(self, generator: torch.Generator) -> None:
-        """The initialisation of the authors' mamba_ssm: A = -1 … -N in every channel (S4D-real), dt log-uniform."""
+        """As the authors' mamba_ssm: A = -1 … -N in every channel (S4D-real), dt log-uniform."""
         fill_conv(self.conv_weight, self.conv_bias, generator)
         fill_uniform(self.dt_proj_weight, self.dt_proj_weight.shape[1] ** -0.5, generator)
-        fill_dt_bias(self.dt_proj_bias, *self.dt_range, self.dt_floor, generator)
-        self.A_log.copy_(torch.arange(1, self.A_log.shape[1] + 1, dtype=torch.float32).log().expand_as(self.A_log))
+        fill_dt_bias(self.dt_proj_bias, *self.init_range, generator)
+        A = torch.arange(1, self.A_log.shape[1] + 1, dtype=torch.float32)
+        self.A_log.copy_(A.log().expand(self.A_log.shape))
         self.D.fill_(1.0)
 
 
@@ -187,7 +190,7 @@ class GatedRMSNorm(nn.Module):
         return self.normalise(y * gate)
 
     def normalise(self, y: Tensor) -> Tensor:
-        parts = y.unflatten(-1, (self.groups, -1))
+        parts = torch.unflatten(y, -1, (self.groups, -1))
         return F.rms_norm(parts, parts.shape[-1:], eps=self.eps).flatten(-2) * self.weight
 
     @torch.no_grad()
@@ -198,10 +201,10 @@ class GatedRMSNorm(nn.Module):
 def short_convolution(
     x: Tensor, weight: Tensor, bias: Tensor | None, tail: Tensor | None, mask: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Causal convolution with silu of x [B, T, C] over real tokens only; returns y and the next tail [B, K-1, C].
+    """Causal convolution and silu of x [B, T, C] over real tokens only; y and the next tail [B, K-1, C].
 
-    With a mask the padding is sorted to the front of the tail, so that every real token meets the K - 1 real tokens
-    before it, wherever the padding stands and however the sequence is cut into calls.
+    With a mask the padding is sorted to the front of the tail, so that every real token meets the K - 1 real
+    tokens before it, wherever the padding stands and however the sequence is cut into calls.
     """
     (b, T, C), K = x.shape, weight.shape[1]
     if tail is None:
@@ -237,5 +240,6 @@ def fill_conv(weight: Tensor, bias: Tensor | None, generator: torch.Generator) -
 
 def fill_dt_bias(bias: Tensor, low: float, high: float, floor: float, generator: torch.Generator) -> None:
     """The inverse of softplus at dt log-uniform in [low, high]: softplus(bias) = dt."""
-    dt = (math.log(low) + torch.rand(bias.shape, generator=generator) * math.log(high / low)).exp().clamp(min=floor)
+    log_dt = math.log(low) + torch.rand(bias.shape, generator=generator) * math.log(high / low)
+    dt = log_dt.exp().clamp(min=floor)
     bias.copy_(dt + (-torch.expm1(-dt)).log())

@@ -68,7 +68,7 @@ class FusedBlock(nn.Module):
 
 @torch.no_grad()
 def init_weights(model: nn.Module, seed: int = 0, n_residual: int = 1) -> None:
-    """Draw all weights from `seed`: the same ones whatever the order, the device or the dtype of construction.
+    """Draw all weights from `seed`: the same ones whatever the order, device or dtype of construction.
 
     Each module draws on the CPU in float32 from a generator of its own, seeded by its path. Linear maps and
     embeddings are normal with standard deviation 0.02, the last linear of each residual block (out_proj)
@@ -82,8 +82,8 @@ def init_weights(model: nn.Module, seed: int = 0, n_residual: int = 1) -> None:
             own(generator)
         elif isinstance(module, nn.Linear | nn.Embedding):
             scale = n_residual if path.endswith("out_proj") else 1
-            drawn = torch.empty(module.weight.shape).normal_(0.0, 0.02 / math.sqrt(scale), generator=generator)
-            module.weight.copy_(drawn)
+            drawn = torch.randn(module.weight.shape, generator=generator)
+            module.weight.copy_(drawn * (0.02 / math.sqrt(scale)))
             if isinstance(module, nn.Linear) and module.bias is not None:
                 module.bias.zero_()
         elif isinstance(module, nn.LayerNorm):

@@ -7,9 +7,8 @@ not the reference, and every node names the implementation of its ops.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
-from blocks import BlockGraph, BuildError, Component, Kernel, Node, Registry, Target
+from blocks import BlockGraph, BuildError, Component, Kernel, Registry, Target
 
 REFERENCE = "reference"
 
@@ -21,13 +20,15 @@ def choose_kernels(graph: BlockGraph, registry: Registry, target: Target, policy
     an implementation such as triton, used wherever it runs. Raises BuildError for a name that no op has, or that
     runs for none of this model's ops on this target.
     """
-    users: dict[str, dict[int, Component]] = {}
+    ops: dict[int, tuple[str, ...]] = {}  # of each distinct component
+    users: dict[str, list[Component]] = {}
     for node in graph.walk():
-        if node.component is not None:
-            for op in node.component.all_ops():
-                users.setdefault(op, {})[id(node.component)] = node.component
+        if node.component is not None and id(node.component) not in ops:
+            ops[id(node.component)] = node.component.all_ops()
+            for op in ops[id(node.component)]:
+                users.setdefault(op, []).append(node.component)
     table = _implementations(registry, users)
-    chosen = {op: _choose(table.get(op, {}), list(using.values()), target, policy) for op, using in users.items()}
+    chosen = {op: _choose(table.get(op, {}), using, target, policy) for op, using in users.items()}
     if policy not in ("auto", REFERENCE):
         known = sorted({entry.name.partition("/")[2] for entry in registry.of_kind("kernel")} - {REFERENCE})
         if policy not in known:
@@ -40,18 +41,15 @@ def choose_kernels(graph: BlockGraph, registry: Registry, target: Target, policy
                 help="--kernels auto chooses what runs",
             )
 
-    def change(node: Node) -> Node:
-        if node.component is None:
-            return node
-        return replace(node, kernels=tuple((op, chosen[op]) for op in node.component.all_ops()))
-
-    result = graph.map(change)
-    result.graph["kernels"] = {
+    named = {key: tuple((op, chosen[op]) for op in found) for key, found in ops.items()}
+    for node in graph.walk():
+        node.kernels = named.get(id(node.component), ())
+    graph.graph["kernels"] = {
         op: (table[op][REFERENCE].function, table[op][name].function)
         for op, name in chosen.items()
         if name != REFERENCE
     }
-    return result
+    return graph
 
 
 def _implementations(registry: Registry, ops: Collection[str]) -> dict[str, dict[str, Kernel]]:

@@ -5,20 +5,16 @@ Requires: ties. Ensures: node.cost is set; tied parameters are counted at their 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from blocks import BlockGraph, Cost, Node
+from blocks import BlockGraph, Cost
 
 
 def cost(graph: BlockGraph) -> BlockGraph:
     """The graph with costs."""
     known: dict[int, Cost] = {}
-
-    def change(node: Node) -> Node:
+    for node in graph.walk():
         if node.component is None:
-            return node
+            continue
         if id(node.component) not in known:
             known[id(node.component)] = node.component.cost()
-        return replace(node, cost=known[id(node.component)])
-
-    return graph.map(change)
+        node.cost = known[id(node.component)]
+    return graph

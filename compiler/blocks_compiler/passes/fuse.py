@@ -11,9 +11,7 @@ Requires: kernels chosen. Ensures: parameters and outputs are the same.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from blocks import BlockGraph, Inside, Mixer, Node, Port
+from blocks import BlockGraph, Inside, Mixer, Port
 
 FUSED_OP = "add_rms_norm"
 
@@ -25,47 +23,38 @@ def fuse(graph: BlockGraph) -> BlockGraph:
 
 def _fuse_inside(graph: BlockGraph) -> BlockGraph:
     done: dict[int, Inside | None] = {}
-
-    def change(node: Node) -> Node:
+    for node in graph.walk():
         mixer = node.component
         if not isinstance(mixer, Mixer):
-            return node
+            continue
         if id(mixer) not in done:
             inside = mixer.inside()
             done[id(mixer)] = inside.fused() if inside is not None else None
-        return replace(node, inside=done[id(mixer)])
-
-    return graph.map(change)
+        node.inside = done[id(mixer)]
+    return graph
 
 
 def _fuse_residuals(graph: BlockGraph) -> BlockGraph:
     if FUSED_OP not in graph.graph["kernels"]:
         return graph
-    fused: dict[str, str] = {}  # add -> the norm that takes it in
+    taken: dict[str, str] = {}  # add -> the norm that takes it in
     for node in graph.walk():
-        if node.role != "add":
-            continue
-        norms = [graph.node(reader) for reader in graph.successors(node.path)]
-        takers = [n.path for n in norms if n.role == "norm" and FUSED_OP in dict(n.kernels)]
-        if len(takers) == 1:
-            fused[node.path] = takers[0]
-    owners = {norm: add for add, norm in fused.items()}
+        if node.role == "add":
+            readers = [graph.node(path) for path in graph.successors(node.path)]
+            norms = [n.path for n in readers if n.role == "norm" and FUSED_OP in dict(n.kernels)]
+            if len(norms) == 1:
+                taken[node.path] = norms[0]
+    adds = {norm: add for add, norm in taken.items()}
     result = BlockGraph(**graph.graph)
     for node in graph.walk():
-        if node.path in fused:
+        if node.path in taken:
             continue
-        sources = [
-            (fused[source], "sum") if source in fused else (source, output)
-            for source, output in graph.sources(node.path).values()
-        ]
-        if node.path in owners:
-            add = graph.node(owners[node.path])
-            sources = [
-                (fused[source], "sum") if source in fused else (source, output)
-                for source, output in graph.sources(add.path).values()
-            ]
-            stream = add.outputs[0].shape
-            outputs = (Port("sum", shape=stream), Port("y", shape=stream))
-            node = replace(node, role="add_norm", inputs=add.inputs, outputs=outputs)
-        result.add(node, *sources)
+        wires = graph.sources(adds.get(node.path, node.path))
+        if node.path in adds:
+            add = graph.node(adds[node.path])
+            shape = add.outputs[0].shape
+            node.role, node.inputs = "add_norm", add.inputs
+            node.outputs = (Port("sum", shape=shape), Port("y", shape=shape))
+        sources = [wires[port.name] for port in node.inputs]
+        result.add(node, *((taken[path], "sum") if path in taken else (path, output) for path, output in sources))
     return result

@@ -6,6 +6,7 @@ Requires: a lowered graph. Ensures: every port has a shape over B, T, d_model an
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 from blocks import BlockGraph, Node, Plan, Port
 from blocks.inside import Shape
@@ -20,18 +21,22 @@ def infer_shapes(graph: BlockGraph, reporter: Reporter) -> BlockGraph:
     """The graph with shapes on all ports."""
     plan: Plan = graph.graph["plan"]
     made: dict[str, Shape] = {}
-    result = BlockGraph(**graph.graph)
     for node in graph.walk():
         wanted = _wanted(node)
-        given = [made[source] for source, _ in graph.sources(node.path).values()]
-        for shape, (source, _) in zip(given, graph.sources(node.path).values(), strict=True):
+        wires = graph.sources(node.path)
+        given = [made[wires[port.name][0]] for port in node.inputs]
+        for port, shape in zip(node.inputs, given, strict=True):
             if wanted is not None and shape != wanted and node.layer is None:
-                _report(node, graph.node(source), wanted, shape, reporter)
-        produced = _produced(node, given, plan)
-        made[node.path] = produced
-        result.add_node(node.path, node=_with_shapes(node, given, produced))
-    result.add_edges_from(graph.edges(data=True))
-    return result
+                _report(node, graph.node(wires[port.name][0]), wanted, shape, reporter)
+        made[node.path] = _produced(node, given, plan)
+        node.inputs = tuple(_port(port, shape) for port, shape in zip(node.inputs, given, strict=True))
+        node.outputs = tuple(_port(port, made[node.path]) for port in node.outputs)
+    return graph
+
+
+@cache
+def _port(port: Port, shape: Shape) -> Port:
+    return replace(port, shape=shape)
 
 
 def _wanted(node: Node) -> Shape | None:
@@ -49,11 +54,6 @@ def _produced(node: Node, given: list[Shape], plan: Plan) -> Shape:
         size = getattr(node.component, "vocab_size", None)
         return ("B", "T", "vocab_size" if size in (None, plan.sizes.vocab_size) else size)
     return STREAM
-
-
-def _with_shapes(node: Node, given: list[Shape], produced: Shape) -> Node:
-    inputs = tuple(replace(port, shape=shape) for port, shape in zip(node.inputs, given, strict=True))
-    return replace(node, inputs=inputs, outputs=tuple(replace(port, shape=produced) for port in node.outputs))
 
 
 def _report(node: Node, source: Node, wanted: Shape, given: Shape, reporter: Reporter) -> None:

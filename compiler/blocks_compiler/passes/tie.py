@@ -5,8 +5,6 @@ Requires: shapes. Ensures: a tied node names the owner of each shared parameter,
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from blocks import BlockGraph, Head, Node
 from blocks.reporting import Reporter
 
@@ -14,26 +12,27 @@ from blocks.reporting import Reporter
 def tie(graph: BlockGraph, reporter: Reporter) -> BlockGraph:
     """The graph with `ties` filled in."""
     embedding = next((node for node in graph.walk() if node.role == "embedding"), None)
+    for node in graph.walk():
+        ties = node.component.ties() if isinstance(node.component, Head) else {}
+        if ties and _fits(node, embedding, reporter):
+            assert embedding is not None
+            node.ties = tuple((own, f"{embedding.path}.{other}") for own, other in ties.items())
+    return graph
 
-    def change(node: Node) -> Node:
-        if not isinstance(node.component, Head):
-            return node
-        ties = node.component.ties()
-        if not ties:
-            return node
-        if embedding is None:
-            reporter.report("B0703", f"{node.path} is tied to an embedding, and there is none", node.origin)
-            return node
-        sizes = [getattr(n.component, "vocab_size", None) for n in (node, embedding)]
-        if sizes[0] != sizes[1]:
-            reporter.report(
-                "B0703",
-                f"{node.path} has {sizes[0]} ids and cannot share the table of {embedding.path} with {sizes[1]}",
-                node.origin,
-                related=((embedding.origin, f"{sizes[1]} ids here"),),
-                help="give both the same vocab_size, or set tied: false",
-            )
-            return node
-        return replace(node, ties=tuple((own, f"{embedding.path}.{other}") for own, other in ties.items()))
 
-    return graph.map(change)
+def _fits(node: Node, embedding: Node | None, reporter: Reporter) -> bool:
+    """Whether a node can share the embedding's table; reported where it cannot."""
+    if embedding is None:
+        reporter.report("B0703", f"{node.path} is tied to an embedding, and there is none", node.origin)
+        return False
+    sizes = [getattr(n.component, "vocab_size", None) for n in (node, embedding)]
+    if sizes[0] != sizes[1]:
+        reporter.report(
+            "B0703",
+            f"{node.path} has {sizes[0]} ids and cannot share the table of {embedding.path} with {sizes[1]}",
+            node.origin,
+            related=((embedding.origin, f"{sizes[1]} ids here"),),
+            help="give both the same vocab_size, or set tied: false",
+        )
+        return False
+    return True

@@ -9,7 +9,9 @@ from torch import Tensor
 Inputs = tuple[Tensor, ...]
 
 
-def ssd_inputs(T: int, H: int = 4, G: int = 2, P: int = 3, N: int = 5, dtype: torch.dtype = torch.float64) -> Inputs:
+def ssd_inputs(
+    T: int, H: int = 4, G: int = 2, P: int = 3, N: int = 5, dtype: torch.dtype = torch.float64
+) -> Inputs:
     torch.manual_seed(T)
     dt, A = F.softplus(torch.randn(2, T, H, dtype=dtype)), -torch.rand(H, dtype=dtype) * 4
     B, C = torch.randn(2, 2, T, G, N, dtype=dtype)
@@ -35,7 +37,9 @@ def ssd_oracle(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, h: Tensor
     return (torch.stack(ys, 1) if ys else x), h
 
 
-def selective_oracle(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+def selective_oracle(
+    x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, h: Tensor
+) -> tuple[Tensor, Tensor]:
     """h_t = exp(dt_t A) h_{t-1} + dt_t B_t x_t, y_t = C_t·h_t."""
     ys = []
     for t in range(x.shape[1]):
@@ -102,7 +106,8 @@ def test_zero_dt_passes_a_token_over(scan, oracle, inputs):
 
 
 @pytest.mark.parametrize(
-    ("scan", "step", "inputs"), [(ssd_scan, ssd_step, ssd_inputs), (selective_scan, selective_step, selective_inputs)]
+    ("scan", "step", "inputs"),
+    [(ssd_scan, ssd_step, ssd_inputs), (selective_scan, selective_step, selective_inputs)],
 )
 def test_step_is_the_scan_of_one_token(scan, step, inputs):
     x, dt, A, B, C, state = inputs(1)
@@ -140,7 +145,8 @@ def test_selective_scan_holds_the_states_of_one_chunk_only():
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             nonlocal largest
             out = func(*args, **(kwargs or {}))
-            largest = max([largest, *(t.numel() for t in torch.utils._pytree.tree_leaves(out) if isinstance(t, Tensor))])
+            leaves = torch.utils._pytree.tree_leaves(out)
+            largest = max(largest, *(t.numel() for t in leaves if isinstance(t, Tensor)), 0)
             return out
 
     args = tuple(t.requires_grad_() for t in selective_inputs(256))

@@ -1,0 +1,54 @@
+# make demo   a sentence becomes a working model (sets up .venv by itself)
+# make test   the tests          make lint   style, types, import contracts
+# make pictures   the pictures of README.md          make clean   remove what these made
+PYTHON ?= python3
+VENV   ?= .venv
+JOBS   ?= 2
+
+PY       := $(VENV)/bin/python
+REQUIRES := pyproject.toml constraints.txt
+INSTALL   = $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
+
+.DEFAULT_GOAL := demo
+.PHONY: demo test lint pictures clean
+
+demo: $(VENV)/.demo
+	$(VENV)/bin/blocks build recipes/hybrid-tiny.yaml -o demo
+	$(PY) examples/read_itself.py demo README.md
+
+test: $(VENV)/.test
+	$(PY) -m pytest -n $(JOBS)
+
+lint: $(VENV)/.lint
+	$(VENV)/bin/ruff check .
+	MYPYPATH=.:compiler:plugins $(VENV)/bin/mypy $(addprefix -p ,$(notdir $(PACKAGES)))
+	$(VENV)/bin/lint-imports
+
+pictures: $(VENV)/.test
+	$(VENV)/bin/blocks draw nemotron-h-8b -o docs/images/nemotron-h-8b.svg
+	$(VENV)/bin/blocks cost llama-3.1-8b nemotron-h-8b --context 1k..1M -o docs/images/cost.svg
+
+clean:
+	rm -rf $(VENV) demo
+
+# The environment: one stamp a set of extras, renewed when what is required changes.
+PACKAGES := blocks compiler/blocks_compiler $(wildcard plugins/blocks_*)
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(PY) $(REQUIRES)
+	@echo "installing into $(VENV) (a few minutes the first time)"
+	$(INSTALL) .
+	@touch $@
+
+$(VENV)/.test: $(PY) $(REQUIRES)
+	@echo "installing into $(VENV) with the tests' requirements"
+	$(INSTALL) '.[test]'
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.lint: $(PY) $(REQUIRES)
+	@echo "installing the linters into $(VENV)"
+	$(INSTALL) '.[test,lint]'
+	@touch $@ $(VENV)/.test $(VENV)/.demo

@@ -1,0 +1,271 @@
+"""The canonical recipe of a plan: the same layout, in its own words, with every default spelled out.
+
+It loads again to an equal plan, and printing that plan gives the same text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from blocks import layout
+from blocks.component import Component
+from blocks.layout import LayoutError, Tree
+from blocks.plan import BlockType, Plan, PlannedStage
+from blocks.recipe import Recipe, Stack
+from blocks.resolve import component_kind
+
+WIDTH = 109
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.+/-]*")
+_TAKEN = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}  # YAML 1.1 has more than 1.2
+_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+
+
+def canonical(plan: Plan) -> str:
+    """The canonical YAML text of what `plan` stands for."""
+    return "\n".join(_recipe(plan)) + "\n"
+
+
+def _recipe(plan: Plan) -> Iterator[str]:
+    yield f"recipe: {scalar(plan.name)}"
+    if plan.about:
+        yield from _about(plan.about)
+    yield f"d_model: {plan.sizes.d_model}"
+    if plan.sizes.vocab_size is not None:
+        yield f"vocab_size: {plan.sizes.vocab_size}"
+    if plan.tokenizer is not None:
+        yield f"tokenizer: {flow(_slot(plan.tokenizer))}"
+    vocabulary = next((stage.vocabulary for stage in plan.stages if stage.vocabulary), {})
+    if vocabulary:
+        yield ""
+        yield "blocks:"
+        width = max(len(scalar(name)) for name in vocabulary) + 1
+        for name, block in vocabulary.items():
+            head = f"  {scalar(name) + ':':<{width}} "
+            yield from _mapping(head, _block(plan.canonical, name, block))
+    yield ""
+    yield "model:"
+    written = plan.canonical.model
+    assert not isinstance(written, str)
+    for stage in plan.stages:
+        index, key = stage.origin[1:]
+        stack = written[int(index)].stack
+        if stack is not None:
+            yield "  - stack:"
+            yield from _stack(plan.canonical, stack, stage)
+        elif stage.component is not None:
+            yield f"  - {key}: {flow(_slot(stage.component))}"
+
+
+def _about(text: str) -> Iterator[str]:
+    lines = text.removesuffix("\n").split("\n")
+    readable = all(line.isprintable() and line == line.strip() and line for line in lines)
+    if len(lines) == 1 and len(text) + 7 <= WIDTH and not text.endswith("\n"):
+        yield f"about: {scalar(text)}"
+    elif readable and not text.endswith("\n\n"):
+        yield "about: |" if text.endswith("\n") else "about: |-"
+        yield from (f"  {line}" for line in lines)
+    else:
+        yield f"about: {scalar(text)}"
+
+
+# Blocks -------------------------------------------------------------------------------------------
+
+
+def _options(component: Component) -> dict[str, Any]:
+    """Every option with its value; an absent one only where that is not the default."""
+    found: dict[str, Any] = {}
+    for name, info in type(component).model_fields.items():
+        value = getattr(component, name)
+        if isinstance(value, Component):
+            found[name] = _slot(value)
+        elif value is not None:
+            found[name] = value
+        elif component_kind(info.annotation):
+            found[name] = "none"
+        elif info.default is not None:
+            found[name] = None
+    return found
+
+
+def _slot(component: Component) -> Any:
+    options = _options(component)
+    return {component.name: options} if options else component.name
+
+
+def _norm(block: BlockType) -> Any:
+    return _slot(block.norm) if block.norm is not None else "none"
+
+
+def _block(recipe: Recipe, name: str, block: BlockType) -> dict[str, Any]:
+    written = recipe.blocks[name]
+    found = {"mixer": block.mixer.name, **_options(block.mixer)}
+    if written.norm is not None:
+        found["norm"] = _norm(block)
+    if written.residual is not None:
+        found["residual"] = written.residual
+    return found
+
+
+# Stacks -------------------------------------------------------------------------------------------
+
+
+def _stack(recipe: Recipe, stack: Stack, planned: PlannedStage) -> Iterator[str]:
+    indent = " " * 6
+    if stack.name != "layers":
+        yield f"{indent}name: {scalar(stack.name)}"
+    if stack.interleave is not None or stack.cycle is not None:
+        yield f"{indent}depth: {len(planned.layers)}"
+    if stack.layers is not None:
+        yield from _literal(layout.parse_literal(stack.layers), indent)
+    if stack.pattern is not None:
+        yield f"{indent}pattern: {json.dumps(stack.pattern, ensure_ascii=False)}"
+        used = {layer.symbol: layer.type.name for layer in planned.layers} | (stack.symbols or {})
+        yield from _mapping(f"{indent}symbols: ", used)
+    for key in ("interleave", "cycle", "scatter"):
+        value = getattr(stack, key)
+        if value is not None:
+            yield f"{indent}{key}: {flow(value)}"
+    plain = next((b for n, b in planned.vocabulary.items() if recipe.blocks[n].norm is None), None)
+    yield f"{indent}norm: {flow(_norm(plain) if plain is not None else stack.norm)}"
+    yield f"{indent}residual: {stack.residual}"
+    overrides = _overrides(stack, planned)
+    if overrides:
+        yield f"{indent}override:"
+        for selector, change in overrides.items():
+            yield from _mapping(f"{indent}  {scalar(selector)}: ", change)
+
+
+def _literal(tree: Sequence[Tree], indent: str) -> Iterator[str]:
+    text = ", ".join(map(_tree, tree))
+    if text and not text.startswith("[") and len(text) + len(indent) + 8 <= WIDTH:
+        yield f"{indent}layers: {text}" if _safe(text) else f"{indent}layers: {json.dumps(text)}"
+    elif not tree:
+        yield f"{indent}layers: []"
+    else:
+        yield f"{indent}layers:"
+        for item in tree:
+            text = _tree(item)
+            yield f"{indent}  - {text if _safe(text) else json.dumps(text)}"
+
+
+def _safe(text: str) -> bool:
+    """Whether a layout may stand without quotes."""
+    return text[0] != "[" and text.casefold() not in _TAKEN
+
+
+def _tree(item: Tree) -> str:
+    if isinstance(item, str):
+        return item
+    inner = f"[{', '.join(map(_tree, item[1]))}]"
+    return inner if item[0] == 1 else f"{item[0]} x {inner}"
+
+
+# Overrides ----------------------------------------------------------------------------------------
+
+
+def _overrides(stack: Stack, planned: PlannedStage) -> dict[str, dict[str, Any]]:
+    """Selector -> what differs from the vocabulary there; the written selectors where they still fit."""
+    changes: dict[BlockType, list[dict[str, Any]]] = {}
+    places: dict[str, tuple[dict[str, Any], list[int]]] = {}
+    for index, layer in enumerate(planned.layers):
+        base = planned.vocabulary[layer.type.name]
+        if layer.type is not base:
+            if layer.type not in changes:
+                changes[layer.type] = list(_changes(base, layer.type))
+            for change in changes[layer.type]:
+                places.setdefault(repr(change), (change, []))[1].append(index)
+    together: dict[tuple[int, ...], dict[str, Any]] = {}
+    for change, indices in sorted(places.values(), key=lambda found: "mixer" not in found[0]):
+        together.setdefault(tuple(indices), {}).update(change)
+    used = [layer.type.name for layer in planned.layers]
+    written: dict[tuple[int, ...], str] = {}
+    for selector in stack.override or {} if together else ():
+        written.setdefault(tuple(_select(selector, used, stack.name)), selector)
+    found: dict[str, dict[str, Any]] = {}
+    for where, change in together.items():
+        whole = written.get(where)
+        for selector in [whole] if whole else _runs(where, stack.name):
+            found.setdefault(selector, {}).update(change)
+    return found
+
+
+def _select(selector: str, used: Sequence[str], stack: str) -> list[int]:
+    try:
+        return layout.select(selector, used, stack)
+    except LayoutError as error:  # the plan was made with this selector
+        raise AssertionError(error.message) from None
+
+
+def _runs(indices: Iterable[int], stack: str) -> Iterator[str]:
+    """Selectors by index for runs of layers."""
+    runs: list[list[int]] = []
+    for index in indices:
+        if runs and runs[-1][-1] == index - 1:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    for run in runs:
+        yield f"{stack}[{run[0]}]" if len(run) == 1 else f"{stack}[{run[0]}:{run[-1] + 1}]"
+
+
+def _changes(base: BlockType, made: BlockType) -> Iterator[dict[str, Any]]:
+    """What overrides have to say to turn one block into the other, in parts that stand for themselves."""
+    options, before = _options(made.mixer), _options(base.mixer)
+    if (made.mixer.name, type(made.mixer)) != (base.mixer.name, type(base.mixer)):
+        yield {"mixer": made.mixer.name, **options}
+    else:
+        for key in {**before, **options}:
+            if options.get(key) != before.get(key):
+                yield {key: options.get(key)}
+    if _norm(made) != _norm(base):
+        yield {"norm": _norm(made)}
+    if made.residual != base.residual:
+        yield {"residual": made.residual}
+
+
+# YAML ---------------------------------------------------------------------------------------------
+
+
+def scalar(value: Any) -> str:
+    """A value as YAML 1.2 reads it again: text in quotes where it would be read as something else."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return re.sub(r"e([+-])0*(\d)", r"e\1\2", repr(value)).replace("e+", "e")
+    if isinstance(value, int):
+        return str(value)
+    text = str(value)
+    if (_PLAIN.fullmatch(text) or re.fullmatch(r"\d+(\.\d+)?%", text)) and text.casefold() not in _TAKEN:
+        return text
+    quoted = json.dumps(text, ensure_ascii=False)
+    return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)
+
+
+def flow(value: Any) -> str:
+    """A value on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{scalar(key)}: {flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(flow, value)) + "]"
+    return scalar(value)
+
+
+def _mapping(head: str, value: Mapping[str, Any]) -> Iterator[str]:
+    """A flow mapping after `head`, continued below its first key where the line would be too long."""
+    line = head + "{"
+    start = " " * len(line)
+    items = [f"{scalar(key)}: {flow(item)}" for key, item in value.items()]
+    for index, item in enumerate(items):
+        end = "}" if index == len(items) - 1 else ","
+        if index and len(line) + 1 + len(item) + len(end) > WIDTH:
+            yield line
+            line = start + item + end
+        else:
+            line += (" " if index else "") + item + end
+    yield line if items else head + "{}"

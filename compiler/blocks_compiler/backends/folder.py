@@ -1,0 +1,118 @@
+"""The build folder: weights, lock file, picture and manifest, written whole or not at all.
+
+    model.safetensors   weights, tied ones once
+    recipe.lock.yaml    the recipe, fully expanded
+    graph.svg           the picture
+    manifest.json       sha256 and size of each file, seed, dtype, versions
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from blocks import BlockGraph, BuildError, Plan, Registry, __version__, compile_graph, load
+from blocks_compiler.backends.lock import lock
+from blocks_compiler.backends.module import DTYPES, allocate, execute
+from blocks_compiler.backends.source import generate
+from blocks_compiler.backends.swap import fresh_folder, recover
+
+WEIGHTS, LOCK, PICTURE, MANIFEST = "model.safetensors", "recipe.lock.yaml", "graph.svg", "manifest.json"
+FORMAT = 1
+
+
+def write_folder(
+    model: nn.Module, graph: BlockGraph, target: Path, *, seed: int, picture: str | None, registry: Registry
+) -> None:
+    """Write the build folder of a model; an existing build folder is replaced in one step.
+
+    Raises BuildError when `target` is something else than a build folder, and leaves it alone.
+    """
+    check_target(target)
+    plan: Plan = graph.graph["plan"]
+    weights = {name: value.detach().contiguous() for name, value in model.named_parameters()}
+    weights |= {name: value for name, value in model.state_dict().items() if name in dict(model.named_buffers())}
+    with fresh_folder(target) as folder:
+        save_file({name: value.cpu() for name, value in weights.items()}, folder / WEIGHTS, {"format": "pt"})
+        (folder / LOCK).write_text(lock(plan, registry), encoding="utf-8")
+        if picture is not None:
+            (folder / PICTURE).write_text(picture, encoding="utf-8")
+        manifest = {
+            "format": FORMAT,
+            "recipe": plan.name,
+            "parameters": sum(node.cost.parameters(plan.sizes.d_model) for node in graph.walk()),
+            "seed": seed,
+            "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
+            "versions": {"blocks-dsl": __version__, "torch": torch.__version__},
+            "files": {path.name: _describe(path) for path in sorted(folder.iterdir())},
+        }
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def check_target(target: Path) -> None:
+    """Raise BuildError when something that is not a build folder is in the way."""
+    recover(target.absolute())
+    empty = target.is_dir() and not any(target.iterdir())
+    if target.exists() and not (target / MANIFEST).is_file() and not empty:
+        raise BuildError.of(
+            "B0803", f"{target} exists and is not a build folder", help="choose another folder with -o"
+        )
+
+
+def load_folder(folder: Path, *, device: str = "cpu") -> nn.Module:
+    """The model of a build folder with its weights. Raises BuildError when the folder is missing or damaged."""
+    recover(folder.absolute())
+    manifest = _read_manifest(folder)
+    graph = compile_graph(load(folder / LOCK), device=device, dtype=manifest["dtype"])
+    source = generate(graph)
+    with torch.device("meta"):
+        model: nn.Module = getattr(execute(source), source.class_name)()
+    allocate(model, torch.device(device), getattr(torch, manifest["dtype"]))
+    try:
+        weights = load_file(folder / WEIGHTS, device=device)
+    except (SafetensorError, OSError) as error:
+        raise _damaged(folder, f"{WEIGHTS}: {error}") from None
+    own = {name for name, _ in model.named_parameters()} | {name for name, _ in model.named_buffers()}
+    wrong = sorted(own ^ weights.keys())
+    state = model.state_dict()
+    wrong += sorted(n for n in own & weights.keys() if state[n].shape != weights[n].shape)
+    if wrong:
+        raise _damaged(folder, f"{WEIGHTS} does not fit the recipe at {', '.join(wrong[:5])}")
+    model.load_state_dict(weights, strict=False)
+    return model
+
+
+def _read_manifest(folder: Path) -> Mapping[str, Any]:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        files = dict(manifest["files"])
+    except FileNotFoundError:
+        raise BuildError.of(
+            "B0801", f"{folder} is not a build folder: it has no {MANIFEST}", help="blocks build RECIPE -o DIR"
+        ) from None
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise _damaged(folder, f"{MANIFEST}: {error}") from None
+    if manifest.get("format") != FORMAT or manifest.get("dtype") not in DTYPES or not {WEIGHTS, LOCK} <= files.keys():
+        raise _damaged(folder, f"{MANIFEST} has another format")
+    for name, wanted in files.items():
+        path = folder / name
+        if "/" in name or "\\" in name or not path.is_file() or _describe(path) != wanted:
+            raise _damaged(folder, f"{name} is missing or not what was written")
+    return dict(manifest)
+
+
+def _damaged(folder: Path, reason: str) -> BuildError:
+    return BuildError.of("B0804", f"{folder} is damaged: {reason}", help="build it again")
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    with path.open("rb") as stream:
+        return {"sha256": hashlib.file_digest(stream, "sha256").hexdigest(), "bytes": path.stat().st_size}

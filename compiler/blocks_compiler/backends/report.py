@@ -1,0 +1,198 @@
+"""The cost report: parameters, FLOPs a token and state bytes of a block graph, by path and in sum.
+
+Conventions
+    parameters  tied weights count once, at their owner
+    FLOPs       one multiply-add is 2; elementwise work and table look-ups are not counted (see `blocks.Cost`)
+    forward     a pass over `context` tokens, divided by `context`
+    train       3 x forward: the backward pass computes two products for each one of the forward pass (Kaplan et
+                al. 2020, arXiv:2001.08361, section 2.1); recomputation and the optimizer's step are not counted
+    decode      one more token with `context` tokens in the state
+    state       what decoding holds for `batch` sequences of `context` tokens, in `dtype`, float32 and int64 parts
+                included
+
+Every distinct component is evaluated once, so ten thousand layers cost a walk over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from blocks import BlockGraph, Cost, Node, Plan
+from blocks.polynomial import Number
+
+TRAIN = 3
+ITEMSIZE = {"float32": 4, "bfloat16": 2, "float16": 2, "float8": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Numbers of one component, of one block, or of a whole model. FLOPs are exact, and per token."""
+
+    parameters: int = 0
+    forward: Number = 0
+    decode: Number = 0
+    state_bytes: int = 0
+
+    @property
+    def train(self) -> Number:
+        """FLOPs a token of forward and backward."""
+        return TRAIN * self.forward
+
+    def __add__(self, other: Costs) -> Costs:
+        return Costs(
+            self.parameters + other.parameters,
+            self.forward + other.forward,
+            self.decode + other.decode,
+            self.state_bytes + other.state_bytes,
+        )
+
+    def __mul__(self, times: int) -> Costs:
+        return Costs(
+            self.parameters * times, self.forward * times, self.decode * times, self.state_bytes * times
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The numbers, FLOPs rounded to whole ones."""
+        flops = {"forward": self.forward, "train": self.train, "decode": self.decode}
+        return {
+            "parameters": self.parameters,
+            "flops_per_token": {name: round(value) for name, value in flops.items()},
+            "state_bytes": self.state_bytes,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One stage or one block. `block` is its name in the recipe, `component` the registered name of what it runs."""
+
+    path: str
+    role: str
+    block: str
+    component: str
+    costs: Costs
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """All blocks of one name, or one stage."""
+
+    role: str
+    block: str
+    component: str
+    count: int
+    costs: Costs
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The report of one model at one context."""
+
+    name: str
+    context: int
+    batch: int
+    dtype: str
+    rows: tuple[Row, ...]
+    total: Costs
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """The rows in sum, one for each kind of block, in the order of first use."""
+        groups: dict[tuple[str, str, str], list[Row]] = {}
+        for row in self.rows:
+            groups.setdefault((row.role, row.block, row.component), []).append(row)
+        return [Kind(*key, len(rows), _sum(row.costs for row in rows)) for key, rows in groups.items()]
+
+    def as_json(self) -> dict[str, Any]:
+        """What `blocks cost --json` prints; its keys are a contract."""
+        blocks = [
+            {"path": row.path, "block": row.block, "mixer": row.component, **row.costs.as_json()}
+            for row in self.rows
+        ]
+        return {**self.total.as_json(), "blocks": blocks}
+
+    def _repr_html_(self) -> str:
+        from blocks_compiler.backends.html import report_html
+
+        return report_html(self)
+
+
+class Meter:
+    """Evaluates the components of one graph, each distinct one once at each context."""
+
+    def __init__(self, graph: BlockGraph, *, batch: int = 1, dtype: str = "bfloat16") -> None:
+        self.graph, self.batch, self.dtype = graph, batch, dtype
+        self.plan: Plan = graph.graph["plan"]
+        distinct: dict[int, tuple[Cost, int]] = {}
+        for node in graph.walk():
+            if node.component is not None:
+                _, times = distinct.get(id(node.component), (node.cost, 0))
+                distinct[id(node.component)] = node.cost, times + 1
+        self._distinct = distinct
+
+    def total(self, context: int) -> Costs:
+        """The whole model, in time that grows with the number of distinct components only."""
+        return _sum(self._costs(cost, context) * times for cost, times in self._distinct.values())
+
+    def report(self, context: int) -> Report:
+        """The report at a context, in tokens."""
+        known = {key: self._costs(cost, context) for key, (cost, _) in self._distinct.items()}
+        rows: list[Row] = []
+        for node in self.graph.walk():
+            if node.component is None:
+                continue
+            costs = known[id(node.component)]
+            made = self._row(node, costs)
+            if rows and rows[-1].path == made.path:
+                rows[-1] = _merged(rows[-1], made)
+            else:
+                rows.append(made)
+        return Report(self.plan.name, context, self.batch, self.dtype, tuple(rows), self.total(context))
+
+    def _row(self, node: Node, costs: Costs) -> Row:
+        assert node.component is not None
+        name = node.component.name
+        if node.layer is None:
+            return Row(node.path, node.role, "", name, costs)
+        mixer = name if node.role == "mixer" else ""
+        return Row(node.layer.path, "block", node.layer.type.name, mixer, costs)
+
+    def _costs(self, cost: Cost, context: int) -> Costs:
+        width = self.plan.sizes.d_model
+        return Costs(
+            cost.parameters(width),
+            Fraction(cost.forward(context, width)) / context,
+            cost.decode(context, width),
+            cost.state_bytes(context, width, ITEMSIZE[self.dtype]) * self.batch,
+        )
+
+
+def report(graph: BlockGraph, context: int = 4096, *, batch: int = 1, dtype: str = "bfloat16") -> Report:
+    """The report of a graph after all passes; `dtype` is that of the state."""
+    return Meter(graph, batch=batch, dtype=dtype).report(context)
+
+
+def conventions(report: Report) -> str:
+    """The footnote of every table: what is counted and what is assumed."""
+    return (
+        f"One multiply-add is 2 FLOPs; elementwise work is not counted. Per token at {report.context:,} tokens: "
+        "forward is a pass over them divided by their number, train is 3 x forward (Kaplan et al. 2020, "
+        "arXiv:2001.08361, section 2.1), decode is one more token. State: "
+        f"{report.batch:,} sequence{'s' * (report.batch != 1)} in {report.dtype}, float32 and int64 parts included. "
+        "Tied weights count once."
+    )
+
+
+def _merged(first: Row, second: Row) -> Row:
+    return Row(
+        first.path, first.role, first.block, first.component or second.component, first.costs + second.costs
+    )
+
+
+def _sum(costs: Iterator[Costs]) -> Costs:
+    total = Costs()
+    for each in costs:
+        total = total + each
+    return total

@@ -1,0 +1,111 @@
+"""Putting a finished folder in its place: a kill at any point leaves the old one or the new one, never a mixture."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+_AT_FDCWD = {"linux": -100, "darwin": -2}
+_EXCHANGE = {"linux": ("renameat2", 2), "darwin": ("renameatx_np", 2)}  # RENAME_EXCHANGE, RENAME_SWAP
+
+
+@contextlib.contextmanager
+def fresh_folder(target: Path) -> Iterator[Path]:
+    """A new folder beside `target` to write into; it takes the target's place when the block ends without error.
+
+    Everything in it is flushed to the disk first. On an error it is removed and the target stays as it was.
+    """
+    target = target.absolute()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(target)
+    folder = target.parent / f".{target.name}.new-{os.getpid()}-{secrets.token_hex(4)}"
+    folder.mkdir()
+    try:
+        yield folder
+        for path in folder.iterdir():
+            flush(path)
+        flush(folder)
+        replace(folder, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def flush(path: Path) -> None:
+    """fsync a file, or a folder where the system allows it."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except PermissionError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF, errno.EACCES):
+            raise
+    finally:
+        os.close(handle)
+
+
+def replace(new: Path, target: Path) -> None:
+    """Put folder `new` at `target`. What stood there is at `new` afterwards, for the caller to remove."""
+    if not target.exists():
+        new.rename(target)
+    elif not _exchange(new, target):
+        aside = target.parent / f".{target.name}.old-{os.getpid()}-{secrets.token_hex(4)}"
+        target.rename(aside)
+        new.rename(target)
+        aside.rename(new)
+    flush(target.parent)
+
+
+def recover(target: Path) -> None:
+    """Finish what a kill interrupted on a system that cannot exchange folders: bring the old one back."""
+    if target.exists() or not target.parent.is_dir():
+        return
+    for aside in sorted(target.parent.glob(f".{target.name}.old-*")):
+        aside.rename(target)
+        return
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Exchange two paths in one step; false where the system or the file system cannot."""
+    if sys.platform not in _EXCHANGE:
+        return False
+    name, flag = _EXCHANGE[sys.platform]
+    try:
+        rename = getattr(ctypes.CDLL(None, use_errno=True), name)
+    except (OSError, AttributeError):
+        return False
+    here = _AT_FDCWD[sys.platform]
+    if rename(here, os.fsencode(a), here, os.fsencode(b), flag) == 0:
+        return True
+    error = ctypes.get_errno()
+    if error in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        return False
+    raise OSError(error, os.strerror(error), str(b))
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove the unfinished folders of processes that are gone."""
+    for folder in target.parent.glob(f".{target.name}.new-*"):
+        process = folder.name.rpartition(".new-")[2].partition("-")[0]
+        if process.isdigit() and not _alive(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    if sys.platform == "win32":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,253 @@
+"""`blocks show`: the model on one page, block by block."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+
+from blocks import Mixer, Plan
+from blocks.command import Command
+from blocks.plan import PlannedStage
+from blocks.stacks import BlockType, Layer
+from blocks_compiler import units
+from blocks_compiler.commands.options import add_json, add_recipe, plan_of
+from blocks_compiler.commands.page import Cell, Page, Table
+from blocks_compiler.describe import options, sentence
+from blocks_compiler.families import family
+from blocks_compiler.fold import Folded, Repeat, fold
+
+FOLD_FROM = 131
+"""Stacks of at least so many blocks are shown with repeats written once."""
+
+
+def configure(parser: ArgumentParser) -> None:
+    add_recipe(parser)
+    parser.add_argument("--all", action="store_true", help=f"every block, also of stacks above {FOLD_FROM - 1}")
+    parser.add_argument("--expanded", action="store_true", help="the recipe with every default spelled out")
+    add_json(parser)
+
+
+def run(args: Namespace) -> int:
+    plan = plan_of(args.recipe, args)
+    if args.expanded:
+        from blocks.canonical import canonical
+
+        print(canonical(plan), end="")
+    elif args.json:
+        print(json.dumps(as_json(plan), indent=2))
+    else:
+        _Show(plan, Page(color=args.color), every=args.all).show()
+    return 0
+
+
+def as_json(plan: Plan) -> dict[str, object]:
+    """What --json prints; its keys are a contract."""
+    sizes = _Sizes(plan)
+    return {
+        "recipe": plan.name,
+        "parameters": sizes.total,
+        "pattern": plan.pattern,
+        "layers": [
+            {
+                "path": layer.path,
+                "block": layer.type.name,
+                "mixer": layer.type.mixer.name,
+                "parameters": sizes.of[layer.type],
+            }
+            for layer in plan.layers
+        ],
+    }
+
+
+class _Sizes:
+    """Parameters of each kind of block, each stage, and in sum; a tied head owns none."""
+
+    def __init__(self, plan: Plan) -> None:
+        width = plan.sizes.d_model
+        self.counts = Counter(layer.type for layer in plan.layers)
+        self.of = {block: block.parameters(width) for block in self.counts}
+        self.stages = {
+            stage.path: stage.component.cost().parameters(width)
+            if stage.component
+            else sum(self.of[layer.type] for layer in stage.layers)
+            for stage in plan.stages
+        }
+        self.total = sum(self.stages.values())
+
+
+class _Show:
+    def __init__(self, plan: Plan, page: Page, *, every: bool) -> None:
+        self.plan, self.page, self.every = plan, page, every
+        self.sizes = _Sizes(plan)
+        self.families = {block: family(block.mixer) for block in self.sizes.counts}
+
+    def show(self) -> None:
+        plan, page = self.plan, self.page
+        page.line(Cell(plan.name, "title"))
+        if plan.about:
+            page.text(plan.about)
+        page.line()
+        facts = [
+            (f"{self.sizes.total:,}", "parameters"),
+            (f"{len(plan.layers):,}", "blocks"),
+            ("d_model", f"{plan.sizes.d_model:,}"),
+        ]
+        if plan.sizes.vocab_size:
+            facts.append(("vocabulary", f"{plan.sizes.vocab_size:,}"))
+        if plan.tokenizer is not None:
+            facts.append(("tokenizer", plan.tokenizer.name))
+        parts: list[Cell | str] = []
+        for first, second in facts:
+            bold, dim = (first, second) if first[0].isdigit() else (second, first)
+            shown = (Cell(bold, "bold"), " ", Cell(dim, "dim"))
+            parts += ["   " if parts else "", *(shown if bold == first else shown[::-1])]
+        page.line(*parts)
+        self._pattern()
+        for stage in plan.stages:
+            page.line()
+            if stage.component is not None:
+                self._stage(stage)
+            else:
+                self._stack(stage)
+
+    def _pattern(self) -> None:
+        layers = self.plan.layers
+        if not layers:
+            return
+        width = (self.page.width or 100) - 9
+        lines = [layers[at : at + width] for at in range(0, min(len(layers), 8 * width), width)]
+        for number, line in enumerate(lines):
+            parts = [
+                Cell("".join(layer.symbol for layer in run), self.families[block])
+                for block, run in groupby(line, key=lambda layer: layer.type)
+            ]
+            self.page.line(Cell("pattern  " if number == 0 else " " * 9, "dim"), *parts)
+        if len(layers) > 8 * width:
+            self.page.line(Cell(f"… {len(layers) - 8 * width:,} more", "dim"), indent=9)
+
+    def _stage(self, stage: PlannedStage) -> None:
+        component = stage.component
+        assert component is not None
+        parameters = self.sizes.stages[stage.path]
+        shown = sentence(options(component))
+        tied = getattr(component, "ties", dict)()
+        note = "tied to the embedding" if tied else self._share(parameters)
+        self.page.line(
+            Cell(f"{stage.path:<8}", "bold"), f" {component.name}",
+            Cell(f"  {shown}" if shown else "", "dim"), f"   {units.count(parameters)}", Cell(f"  {note}", "dim"),
+        )  # fmt: skip
+
+    def _stack(self, stage: PlannedStage) -> None:
+        page, count = self.page, len(stage.layers)
+        parameters = self.sizes.stages[stage.path]
+        page.line(
+            Cell(f"{stage.path:<8}", "bold"), f" {count:,} blocks   {units.count(parameters)}",
+            Cell(f"  {self._share(parameters)}", "dim"),
+        )  # fmt: skip
+        page.line()
+        page.table(self._vocabulary(stage))
+        page.line()
+        page.table(self._blocks(stage))
+
+    # The kinds of block
+
+    def _vocabulary(self, stage: PlannedStage) -> Table:
+        table = Table(("", "block", "count", "blocks", "mixer", "around it", "each"), "<<>><<>", ("mixer", "around it"))
+        counts = Counter(layer.type for layer in stage.layers)
+        letters = {layer.type: layer.symbol for layer in stage.layers}
+        asked = self._asked(stage)
+        for block, count in counts.items():
+            share = units.percent(count, len(stage.layers))
+            said = asked.get(block.name, "")
+            table.add(
+                Cell(letters[block], self.families[block]),
+                Cell(block.name, self.families[block]),
+                f"{count:,} ×",
+                f"{share} (asked {said})" if said else share,
+                f"{block.mixer.name}: {self._options(block)}",
+                _around(block),
+                units.count(self.sizes.of[block]),
+            )
+        return table
+
+    def _asked(self, stage: PlannedStage) -> dict[str, str]:
+        """Block -> the share that the recipe asked for, as it was written."""
+        model, where = self.plan.canonical.model, stage.origin[1] if len(stage.origin) > 1 else None
+        stack = model[where].stack if isinstance(model, list) and isinstance(where, int) else None
+        scatter: Mapping[str, object] = (stack.scatter if stack is not None else None) or {}
+        return {name: value for name, value in scatter.items() if isinstance(value, str) and name != "before"}
+
+    def _options(self, block: BlockType) -> str:
+        written = self.plan.canonical.blocks.get(block.name)
+        return sentence(options(block.mixer, written.options if written is not None else ()))
+
+    # Block by block
+
+    def _blocks(self, stage: PlannedStage) -> Table:
+        table = Table(
+            ("#", "", "block", "mixer", "parameters", "share", "why it stands here"), "><<<>><", ("mixer", "why it stands here")
+        )
+        layers = stage.layers
+        if self.every or len(layers) < FOLD_FROM:
+            for index, layer in enumerate(layers):
+                table.add(str(index), *self._block(layer))
+        else:
+            self._folded(table, layers, fold([layer.type for layer in layers]), 0, 0)
+        return table
+
+    def _block(self, layer: Layer) -> Iterator[Cell | str]:
+        block, style = layer.type, self.families[layer.type]
+        parameters = self.sizes.of[block]
+        yield Cell(layer.symbol, style)
+        yield Cell(block.name, style)
+        yield _short(block.mixer)
+        yield units.count(parameters)
+        yield Cell(self._share(parameters), "dim")
+        yield Cell(layer.reason, "dim")
+
+    def _folded(
+        self, table: Table, layers: tuple[Layer, ...], items: Folded[BlockType], at: int, depth: int
+    ) -> int:
+        """Rows of a folded sequence, repeats once under a heading; returns the index after it."""
+        bar = "│ " * depth
+        for item in items:
+            if isinstance(item, Repeat):
+                span = _length(item.items)
+                last = at + span * item.times - 1
+                title = f"{bar}┌ {item.times:,} × {span} block{'s' * (span > 1)}, {at:,} to {last:,}"
+                table.add(Cell(title, "bold"))
+                self._folded(table, layers, item.items, at, depth + 1)
+                at = last + 1
+            else:
+                table.add(f"{bar}{at}", *self._block(layers[at]))
+                at += 1
+        return at
+
+    def _share(self, parameters: int) -> str:
+        return units.percent(parameters, self.sizes.total)
+
+
+def _length(items: Folded[BlockType]) -> int:
+    return sum(item.times * _length(item.items) if isinstance(item, Repeat) else 1 for item in items)
+
+
+def _short(mixer: Mixer) -> str:
+    """The mixer's name and its sizes, where the option's name says enough: `multi_head 32 heads, 8 kv`."""
+    chosen = options(mixer)
+    return f"{mixer.name} {sentence(chosen)}" if chosen else mixer.name
+
+
+def _around(block: BlockType) -> str:
+    norm = block.norm.name if block.norm is not None else "no norm"
+    return f"{block.residual}-{norm}" if block.residual in ("pre", "post") else f"{norm}, no residual"
+
+
+COMMAND = Command(
+    summary="Print the model stage by stage and block by block: what each is, how large, and why it stands there.",
+    example="blocks show nemotron-h-8b\nblocks show nemotron-h-8b --expanded\nblocks show nemotron-h-8b --json",
+    configure=configure,
+    run=run,
+)
