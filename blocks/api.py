@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from blocks.diagnostics import RecipeError
+from blocks.diagnostics import Diagnostic, RecipeError
 from blocks.reader import Document, read, read_file
 from blocks.recipe import Recipe
-from blocks.validation import report_validation
+from blocks.validation import report_validation, without_unknown_keys
 
 if TYPE_CHECKING:
     from torch import nn
 
     from blocks.graph import BlockGraph
+    from blocks.plan import Plan
     from blocks.registry import Registry
 
 
@@ -51,10 +52,24 @@ def from_document(document: Document) -> Recipe:
             problems.add(code, message, at=document.span(path, key=key), help=help)
 
         report_validation(error, document.value, Recipe, (), report)
+        problems.extend(_further(without_unknown_keys(error, document.value), document))
         problems.raise_if_any(RecipeError)
         raise
     recipe._document = document
     return recipe
+
+
+def _further(value: Any, document: Document) -> tuple[Diagnostic, ...]:
+    """What planning finds wrong besides unknown keys, so that one reading shows all."""
+    try:
+        recipe = Recipe.model_validate(value)
+        recipe._document = document
+        recipe.plan()
+    except RecipeError as error:
+        return error.diagnostics
+    except ValidationError:  # already reported
+        pass
+    return ()
 
 
 def compile_graph(
@@ -68,6 +83,23 @@ def compile_graph(
 
     recipe = recipe if isinstance(recipe, Recipe) else load(recipe)
     return compile_plan(recipe.plan(registry=registry), registry=registry, **options)
+
+
+def picture(graph: BlockGraph) -> str | None:
+    """The diagram of a graph as SVG text; None where nothing is installed that can lay it out."""
+    from blocks_compiler.backends.diagram import graph_svg
+
+    try:
+        return graph_svg(graph)
+    except BlocksError:
+        return None
+
+
+def page(plan: Plan) -> str:
+    """A plan as HTML: the kinds of block and the pattern."""
+    from blocks_compiler.backends.html import plan_html
+
+    return plan_html(plan)
 
 
 def build(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from blocks import layout
 from blocks.component import Component
@@ -37,7 +37,7 @@ def _recipe(plan: Plan) -> Iterator[str]:
     if plan.sizes.vocab_size is not None:
         yield f"vocab_size: {plan.sizes.vocab_size}"
     if plan.tokenizer is not None:
-        yield f"tokenizer: {flow(_slot(plan.tokenizer))}"
+        yield from _wrapped("tokenizer: ", _slot(plan.tokenizer))
     vocabulary = next((stage.vocabulary for stage in plan.stages if stage.vocabulary), {})
     if vocabulary:
         yield ""
@@ -45,7 +45,7 @@ def _recipe(plan: Plan) -> Iterator[str]:
         width = max(len(scalar(name)) for name in vocabulary) + 1
         for name, block in vocabulary.items():
             head = f"  {scalar(name) + ':':<{width}} "
-            yield from _mapping(head, _block(plan.canonical, name, block))
+            yield from _wrapped(head, _block(plan.canonical, name, block))
     yield ""
     yield "model:"
     written = plan.canonical.model
@@ -57,7 +57,7 @@ def _recipe(plan: Plan) -> Iterator[str]:
             yield "  - stack:"
             yield from _stack(plan.canonical, stack, stage)
         elif stage.component is not None:
-            yield f"  - {key}: {flow(_slot(stage.component))}"
+            yield from _wrapped(f"  - {key}: ", _slot(stage.component))
 
 
 def _about(text: str) -> Iterator[str]:
@@ -124,44 +124,40 @@ def _stack(recipe: Recipe, stack: Stack, planned: PlannedStage) -> Iterator[str]
     if stack.pattern is not None:
         yield f"{indent}pattern: {json.dumps(stack.pattern, ensure_ascii=False)}"
         used = {layer.symbol: layer.type.name for layer in planned.layers} | (stack.symbols or {})
-        yield from _mapping(f"{indent}symbols: ", used)
+        yield from _wrapped(f"{indent}symbols: ", used)
     for key in ("interleave", "cycle", "scatter"):
         value = getattr(stack, key)
         if value is not None:
-            yield f"{indent}{key}: {flow(value)}"
+            yield from _wrapped(f"{indent}{key}: ", value)
     plain = next((b for n, b in planned.vocabulary.items() if recipe.blocks[n].norm is None), None)
-    yield f"{indent}norm: {flow(_norm(plain) if plain is not None else stack.norm)}"
+    yield from _wrapped(f"{indent}norm: ", _norm(plain) if plain is not None else stack.norm)
     yield f"{indent}residual: {stack.residual}"
     overrides = _overrides(stack, planned)
     if overrides:
         yield f"{indent}override:"
         for selector, change in overrides.items():
-            yield from _mapping(f"{indent}  {scalar(selector)}: ", change)
+            yield from _wrapped(f"{indent}  {scalar(selector)}: ", change)
 
 
 def _literal(tree: Sequence[Tree], indent: str) -> Iterator[str]:
-    text = ", ".join(map(_tree, tree))
-    if text and not text.startswith("[") and len(text) + len(indent) + 8 <= WIDTH:
-        yield f"{indent}layers: {text}" if _safe(text) else f"{indent}layers: {json.dumps(text)}"
-    elif not tree:
+    items = [_tree(item) for item in tree]
+    text = ", ".join(items)
+    if not items:
         yield f"{indent}layers: []"
+    elif len(indent) + 8 + len(text) <= WIDTH:
+        yield f"{indent}layers: {_text(text)}"
     else:
         yield f"{indent}layers:"
-        for item in tree:
-            text = _tree(item)
-            yield f"{indent}  - {text if _safe(text) else json.dumps(text)}"
+        yield from (f"{indent}  - {_text(item)}" for item in items)
 
 
-def _safe(text: str) -> bool:
-    """Whether a layout may stand without quotes."""
-    return text[0] != "[" and text.casefold() not in _TAKEN
+def _text(text: str) -> str:
+    """A layout as a plain scalar: it starts with a letter or a digit and has no colon."""
+    return scalar(text) if text.casefold() in _TAKEN else text
 
 
 def _tree(item: Tree) -> str:
-    if isinstance(item, str):
-        return item
-    inner = f"[{', '.join(map(_tree, item[1]))}]"
-    return inner if item[0] == 1 else f"{item[0]} x {inner}"
+    return item if isinstance(item, str) else f"{item[0]} x [{', '.join(map(_tree, item[1]))}]"
 
 
 # Overrides ----------------------------------------------------------------------------------------
@@ -256,16 +252,46 @@ def flow(value: Any) -> str:
     return scalar(value)
 
 
-def _mapping(head: str, value: Mapping[str, Any]) -> Iterator[str]:
-    """A flow mapping after `head`, continued below its first key where the line would be too long."""
-    line = head + "{"
-    start = " " * len(line)
-    items = [f"{scalar(key)}: {flow(item)}" for key, item in value.items()]
-    for index, item in enumerate(items):
-        end = "}" if index == len(items) - 1 else ","
-        if index and len(line) + 1 + len(item) + len(end) > WIDTH:
+def _wrapped(head: str, value: Any) -> Iterator[str]:
+    """A value after `head`, continued on further lines, below what it belongs to, where one is too long."""
+    line, indents, begun = head, [len(head)], False
+    for piece in _pieces(value, "", (), ""):
+        if begun and len(line) + 1 + piece.together > WIDTH:
             yield line
-            line = start + item + end
-        else:
-            line += (" " if index else "") + item + end
-    yield line if items else head + "{}"
+            line = " " * indents[-1]
+        elif begun:
+            line += " "
+        indents += [len(line) + offset for offset in piece.opened]
+        line, begun = line + piece.text, True
+        del indents[len(indents) - piece.closed :]
+    yield line
+
+
+class _Piece(NamedTuple):
+    """Text that is not broken: where brackets open, how many close, how much belongs on its line."""
+
+    text: str
+    opened: tuple[int, ...]
+    closed: int
+    together: int
+
+
+def _pieces(value: Any, before: str, opened: tuple[int, ...], after: str) -> Iterator[_Piece]:
+    """The pieces of `before`, a value and `after`."""
+    text = before + flow(value) + after
+    if not value or not isinstance(value, Mapping | list | tuple):
+        yield _Piece(text, opened, len(after) - after.count(","), len(text))
+        return
+    mapping = isinstance(value, Mapping)
+    pairs = value.items() if isinstance(value, Mapping) else (("", item) for item in value)
+    items = [(f"{scalar(key)}: " if mapping else "", item) for key, item in pairs]
+    for index, (key, item) in enumerate(items):
+        if index == 0:
+            before += "{" if mapping else "["
+            opened = (*opened, len(before))
+        end = ("}" if mapping else "]") + after if index == len(items) - 1 else ","
+        pieces = _pieces(item, before + key, opened, end)
+        if index == 0:
+            yield next(pieces)._replace(together=len(text))
+        yield from pieces
+        before, opened = "", ()

@@ -283,7 +283,8 @@ class _Parsed:
         if not tokens:
             raise ExpressionError("the expression is empty", 0, len(self.text))
         if opened:
-            raise ExpressionError("this parenthesis is never closed", opened[-1], opened[-1] + 1)
+            quoted = "inside { } or [ ], an expression with a comma stands in quotes"
+            raise ExpressionError("this parenthesis is never closed", opened[-1], opened[-1] + 1, quoted)
         if last[0] not in ("x", ")"):
             help = "a percentage is read only where a share is expected" if last[0] == "%" else None
             raise ExpressionError(

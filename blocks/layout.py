@@ -269,7 +269,7 @@ def _parse_text(text: str, path: Path) -> tuple[Tree, ...]:
             if len(stack) == 1:
                 raise LayoutError("B0407", "a closing bracket too many", path)
             items, repeat = stack.pop()
-            stack[-1][0].append((1 if repeat is None else repeat, tuple(items)))
+            stack[-1][0].extend(items if repeat is None else [(repeat, tuple(items))])
     if len(stack) > 1:
         raise LayoutError("B0407", "a bracket is not closed", path)
     if times is not None:

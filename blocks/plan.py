@@ -61,6 +61,12 @@ class Plan:
         """One letter a block."""
         return "".join(layer.symbol for layer in self.layers)
 
+    def _repr_html_(self) -> str:
+        """The kinds of block and the pattern, for notebooks."""
+        from blocks.api import page
+
+        return page(self)
+
 
 def make_plan(recipe: Recipe, *, registry: Registry | None = None, max_params: int = MAX_PARAMS) -> Plan:
     """Resolve a recipe. Raises RecipeError with everything that is wrong, in the order of the text."""

@@ -29,13 +29,15 @@ class _Strict(BaseModel):
 
 
 class Block(_Strict):
-    """One entry of the vocabulary: a mixer with its options; norm and residual where they differ from the stack's."""
+    """One entry of the vocabulary: a mixer, its options; norm and residual where not the stack's."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True, allow_inf_nan=False)
 
     mixer: str = Field(description="registered name of the mixer")
-    norm: Slot | None = Field(None, description="norm of this block; default: the stack's")
-    residual: Residual | None = Field(None, description="residual of this block; default: the stack's")
+    norm: Slot | None = Field(default=None, description="norm of this block; default: the stack's")
+    residual: Residual | None = Field(
+        default=None, description="residual of this block; default: the stack's"
+    )
 
     @property
     def options(self) -> dict[str, Any]:
@@ -46,27 +48,29 @@ class Block(_Strict):
 class Stack(_Strict):
     """A run of blocks. Exactly one of `layers`, `pattern`, `interleave` and `cycle` says which."""
 
-    name: str = Field("layers", pattern=r"^[a-z][a-z0-9_]{0,39}$", description="path of its blocks")
-    depth: Number | None = Field(None, description="number of blocks")
+    name: str = Field(default="layers", pattern=r"^[a-z][a-z0-9_]{0,39}$", description="path of its blocks")
+    depth: Number | None = Field(default=None, description="number of blocks")
     layers: str | list[Any] | None = Field(
-        None, description="literal layout: names, nested lists, `3 x [a, b]`"
+        default=None, description="literal layout: names, nested lists, `3 x [a, b]`"
     )
-    pattern: str | None = Field(None, max_length=100_000, description="one letter a block, such as M-M-M*-")
-    symbols: dict[str, str] | None = Field(None, description="letter of the pattern -> block")
-    interleave: list[str] | None = Field(None, min_length=1, description="blocks that take turns")
+    pattern: str | None = Field(
+        default=None, max_length=100_000, description="one letter a block, such as M-M-M*-"
+    )
+    symbols: dict[str, str] | None = Field(default=None, description="letter of the pattern -> block")
+    interleave: list[str] | None = Field(default=None, min_length=1, description="blocks that take turns")
     scatter: dict[str, int | str] | None = Field(
-        None,
+        default=None,
         description="block -> share of the depth (8%) or count, spread evenly; `before: block` says where",
     )
     cycle: list[str] | None = Field(
-        None, min_length=1, description="blocks repeated until the depth is reached"
+        default=None, min_length=1, description="blocks repeated until the depth is reached"
     )
-    norm: Slot = Field("rmsnorm", description="norm of every block")
+    norm: Slot = Field(default="rmsnorm", description="norm of every block")
     residual: Residual = Field(
-        "pre", description="pre: x + mixer(norm(x)); post: norm(x + mixer(x)); none: mixer(norm(x))"
+        default="pre", description="pre: x + mixer(norm(x)); post: norm(x + mixer(x)); none: mixer(norm(x))"
     )
     override: dict[str, dict[str, Any]] | None = Field(
-        None, description="selector such as attention[-1] or layers[0:4] -> options to change"
+        default=None, description="selector such as attention[-1] or layers[0:4] -> options to change"
     )
 
 
@@ -76,11 +80,11 @@ STAGES = ("embed", "position", "stack", "norm", "head")
 class Stage(_Strict):
     """One step of the model's pipeline: a mapping of exactly one key."""
 
-    embed: Slot | None = Field(None, description="embedding")
-    position: Slot | None = Field(None, description="position added to the stream")
-    stack: Stack | None = Field(None, description="a run of blocks")
-    norm: Slot | None = Field(None, description="norm")
-    head: Slot | None = Field(None, description="head")
+    embed: Slot | None = Field(default=None, description="embedding")
+    position: Slot | None = Field(default=None, description="position added to the stream")
+    stack: Stack | None = Field(default=None, description="a run of blocks")
+    norm: Slot | None = Field(default=None, description="norm")
+    head: Slot | None = Field(default=None, description="head")
 
     @model_validator(mode="after")
     def _one_key(self) -> Stage:
@@ -102,14 +106,16 @@ class Recipe(_Strict):
     """
 
     recipe: str = Field(pattern=NAME, description="name of the architecture")
-    about: str = Field("", max_length=10_000, description="what it is and where it was published")
+    about: str = Field(default="", max_length=10_000, description="what it is and where it was published")
     d_model: Number = Field(description="width of the residual stream, in channels")
-    vocab_size: Number | None = Field(None, description="number of token ids; default: the tokenizer's")
-    depth: Number | None = Field(None, description="number of blocks; for the sentence form")
+    vocab_size: Number | None = Field(
+        default=None, description="number of token ids; default: the tokenizer's"
+    )
+    depth: Number | None = Field(default=None, description="number of blocks; for the sentence form")
     let: dict[str, int | float | str] = Field(
         default_factory=dict, description="names of one's own for use in expressions"
     )
-    tokenizer: Slot | None = Field(None, description="tokenizer that the ids come from")
+    tokenizer: Slot | None = Field(default=None, description="tokenizer that the ids come from")
     plugins: dict[str, str] = Field(
         default_factory=dict, description="distributions and versions that a lock file was written with"
     )
@@ -117,6 +123,12 @@ class Recipe(_Strict):
     model: str | list[Stage] = Field(description="a sentence, or the stages of the pipeline")
 
     _document: Document | None = PrivateAttr(default=None)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both say the same, wherever they were read from."""
+        return isinstance(other, Recipe) and self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]
 
     @property
     def document(self) -> Document | None:

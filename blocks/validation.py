@@ -43,19 +43,36 @@ _RANGE = {
 def report_validation(
     error: ValidationError, value: Any, model: type[BaseModel], prefix: Path, report: Report
 ) -> None:
-    """Report each finding of `error` once; `value`, at `prefix` of the document, is what was validated."""
+    """Report each finding of `error` once, about `value` at `prefix` of the document."""
     groups: dict[tuple[Path, bool], list[Mapping[str, Any]]] = {}
     for detail in error.errors(include_url=False):
         path, model_here = _real_path(detail["loc"], value, model, missing=detail["type"] == "missing")
         groups.setdefault((path, detail["type"] == "missing"), []).append({**detail, "model": model_here})
-    for (path, _), details in groups.items():
-        _report_one(details, path, prefix, value, report)
+    deeper = {path[:length] for path, _ in groups for length in range(len(path))}
+    for (path, missing), details in groups.items():
+        if missing or path not in deeper or any(d["type"] == "extra_forbidden" for d in details):
+            _report_one(details, path, prefix, value, report)
+
+
+def without_unknown_keys(error: ValidationError, value: Any) -> Any:
+    """A copy of `value` without the keys that `error` calls unknown, to look for further mistakes."""
+    unknown = {d["loc"] for d in error.errors(include_url=False) if d["type"] == "extra_forbidden"}
+    paths = {tuple(_real_path(loc, value, BaseModel, missing=False)[0]) for loc in unknown}
+
+    def copy(here: Any, path: Path) -> Any:
+        if isinstance(here, Mapping):
+            return {key: copy(v, (*path, key)) for key, v in here.items() if (*path, key) not in paths}
+        if isinstance(here, list):
+            return [copy(v, (*path, index)) for index, v in enumerate(here)]
+        return here
+
+    return copy(value, ())
 
 
 def _real_path(
     loc: Sequence[str | int], value: Any, model: type[BaseModel], *, missing: bool
 ) -> tuple[Path, type[BaseModel] | None]:
-    """The part of pydantic's location that exists in the value (unions' tags do not), and the model there."""
+    """The part of pydantic's location that the value has (unions' tags it has not), and the model there."""
     path: list[str | int] = []
     here: Any = value
     owner: type[BaseModel] | None = model
@@ -128,7 +145,13 @@ def _report_value(details: list[Mapping[str, Any]], where: Path, found: Any, rep
             return
         wanted.append(_WANTED.get(detail["type"], str(detail["msg"]).lower()))
     expected = " or ".join(dict.fromkeys(wanted))
-    report("B0203", f"expected {expected}, found {_short(found)}", where)
+    truth = str(found).lower() in ("yes", "no", "on", "off") and "true or false" in wanted
+    report(
+        "B0203",
+        f"expected {expected}, found {_short(found)}",
+        where,
+        help="YAML 1.2 writes true and false" if truth else None,
+    )
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:

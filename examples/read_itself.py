@@ -24,7 +24,8 @@ TOLERANCE = 1e-4
 
 
 def step_by_step(model: torch.nn.Module, tokens: Tensor) -> Tensor:
-    """Logits [B, T, vocab] of tokens [B, T], one token a call."""
+    """Logits [B, T, vocab] of tokens [B, T], one token a call: too little work to share among threads."""
+    torch.set_num_threads(1)
     state, steps = None, []
     for t in track(range(tokens.shape[1]), "token by token", transient=True, disable=not sys.stdout.isatty()):
         logits, state = model(tokens[:, t : t + 1], state)

@@ -5,19 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from blocks import Component
+from blocks import Component, Plan
+from blocks.stacks import BlockType
 
 
-def options(component: Component, written: Iterable[str] = ()) -> dict[str, str]:
-    """Option -> value: the options that a recipe wrote, in its order, then the others that differ from a default."""
+def options(component: Component, written: Iterable[str] | None = None) -> dict[str, str]:
+    """Option -> value of what matters: `written` ones first, in their order, then those that differ from a default.
+
+    Without `written`, sizes that were derived from the model's are told as well.
+    """
     fields = type(component).model_fields
-    names = dict.fromkeys((*(name for name in written if name in fields), *fields))
+    first = [name for name in written or () if name in fields]
     chosen: dict[str, str] = {}
-    for name in names:
-        value = getattr(component, name)
-        if value is not None and (name in written or value != fields[name].default):
+    for name in dict.fromkeys((*first, *fields)):
+        value, default = getattr(component, name), fields[name].default
+        derived = written is not None and default is None and not isinstance(value, Component)
+        if value is not None and (name in first or (value != default and not derived)):
             chosen[name] = _value(value)
     return chosen
+
+
+def block_options(plan: Plan, block: BlockType) -> dict[str, str]:
+    """The options of a block's mixer: as the recipe wrote them, or all that matter where an override changed some."""
+    written = plan.canonical.blocks.get(block.name)
+    if written is None or block.origin[:1] != ("blocks",) or not written.options:
+        return options(block.mixer)
+    return options(block.mixer, written.options)
 
 
 def sentence(chosen: Mapping[str, str]) -> str:

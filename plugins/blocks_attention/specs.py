@@ -121,15 +121,23 @@ class MultiHead(Mixer):
         queries, keys = heads * dim, kv_heads * dim
         weights = D * (queries + 2 * keys) + queries * D
         biases = self.qkv_bias * (queries + 2 * keys) + self.out_bias * D
-        seen: Any = T if self.window is None else minimum(T, self.window)
-        scored: Any = T if self.window is None else minimum(T, 2 * self.window)
         if self.mask == "bidirectional":
             return Cost(weights + biases, 2 * weights * T + 4 * queries * T * T)
+        if self.window is None:
+            return Cost(
+                params=weights + biases,
+                flops=2 * weights * T + 4 * queries * T * T,
+                step=2 * weights + 4 * queries * (T + 1),
+                state=2 * keys * T,
+            )
+        # Blocks of W queries over 2W keys: exact up to 2W tokens and at multiples of W.
+        held: Any = minimum(T, self.window - 1) if self.window > 1 else 0
         return Cost(
             params=weights + biases,
-            flops=2 * weights * T + 4 * queries * T * scored,
-            step=2 * weights + 4 * queries * seen,
-            state=2 * keys * seen,
+            flops=2 * weights * T + 4 * queries * T * minimum(T, 2 * self.window),
+            step=2 * weights + 4 * queries * (held + 1),
+            state=2 * keys * held,
+            state_int64=1,
         )
 
     def inside(self) -> Inside:

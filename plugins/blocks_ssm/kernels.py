@@ -76,15 +76,15 @@ def ssd_chunk(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Ten
     # where tril puts a zero, so that no exponential overflows.
     scores = (C @ B.mT).tril()
     decay = (log_decay_BHL[..., :, None] - log_decay_BHL[..., None, :]).clamp_(max=0).exp_()  # [B, H, L, L]
-    mixing = decay.view(b, G, -1, L, L) * scores[:, :, None]
+    mixing = decay.view(b, G, H // G, L, L) * scores[:, :, None]
     fed = x * dt[..., None]
     inside = mixing.flatten(1, 2) @ fed.transpose(1, 2)  # [B, H, L, P]
 
     # What the entering state adds to the outputs, and what the chunk makes of the state.
     from_start, to_end = log_decay.exp(), (log_decay[:, -1:] - log_decay).exp()
-    entering = (C @ state.reshape(b, G, -1, N).mT).transpose(1, 2).reshape(b, L, H, P)
+    entering = (C @ state.reshape(b, G, H // G * P, N).mT).transpose(1, 2).reshape(b, L, H, P)
     y = torch.addcmul(inside.transpose(1, 2), entering, from_start[..., None])
-    added = (fed * to_end[..., None]).reshape(b, L, G, -1).transpose(1, 2).mT @ B  # [B, G, R P, N]
+    added = (fed * to_end[..., None]).reshape(b, L, G, H // G * P).transpose(1, 2).mT @ B  # [B, G, R P, N]
     return y, torch.addcmul(added.reshape(b, H, P, N), state, from_start[:, -1, :, None, None])
 
 
@@ -93,8 +93,8 @@ def ssd_step(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tens
     b, H, P, N = state.shape
     G = B.shape[1]
     B, C = B[:, :, None].to(state.dtype), C[:, :, None].to(state.dtype)  # [B, G, 1, N]
-    fed = (x * dt[..., None]).reshape(b, G, -1, 1)  # [B, G, R P, 1]
-    state = (state * (dt * A).exp()[..., None, None]).view(b, G, -1, N).addcmul_(fed, B)
+    fed = (x * dt[..., None]).reshape(b, G, H // G * P, 1)  # [B, G, R P, 1]
+    state = (state * (dt * A).exp()[..., None, None]).view(b, G, H // G * P, N).addcmul_(fed, B)
     return (C @ state.mT).view(b, H, P).to(x.dtype), state.view(b, H, P, N)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field
 
-from blocks import Complaint, Cost, D, Inside, Kernel, Mixer, Op, Sizes, T
+from blocks import Complaint, Cost, D, Inside, Kernel, Mixer, Op, Sizes, T, minimum
 
 CAUSAL_CONV1D = Kernel("blocks_ssm.kernels:causal_conv1d")
 SELECTIVE_SCAN = Kernel("blocks_ssm.kernels:selective_scan")
@@ -85,12 +85,14 @@ class Mamba2(Mixer):
             + 3 * heads
             + self.gated_norm * inner
         )
-        length, state = self.chunk_size, self.d_state
-        # within a chunk: C·Bᵀ once a group and its product with x; between chunks: B·xᵀ into the state, C·h out of it
+        # A chunk of L tokens takes 2L FLOPs a token for C·Bᵀ, once a group, and 2L for its product with x; the
+        # state takes 2N a channel to write (B·xᵀ) and 2N to read (C·h): Dao and Gu 2024, section 6. Exact up to
+        # one chunk and at whole chunks, an upper bound between. A step writes the state elementwise.
+        length, state = minimum(T, self.chunk_size), self.d_state
         scan = 2 * length * (self.n_groups * state + inner) + 4 * inner * state
         return Cost(
             params=weights + small,
-            flops=(2 * weights + scan) * T,
+            flops=(2 * weights + 2 * self.d_conv * conv + scan) * T,
             step=2 * weights + 2 * inner * state,
             state=(self.d_conv - 1) * conv,
             state_fp32=inner * state,
@@ -141,9 +143,11 @@ class Mamba(Mixer):
         state = self.d_state
         weights = 2 * D * inner + inner * (rank + 2 * state) + rank * inner + inner * D
         small = self.bias * (2 * inner + D) + inner * (self.d_conv + self.conv_bias) + 2 * inner + inner * state
+        read = 2 * inner * state  # C·h; the recurrence itself is elementwise
         return Cost(
             params=weights + small,
-            flops=2 * weights * T,
+            flops=(2 * weights + 2 * self.d_conv * inner + read) * T,
+            step=2 * weights + read,
             state=(self.d_conv - 1) * inner,
             state_fp32=inner * state,
         )

@@ -90,20 +90,26 @@ def test_order_case_hyphens_and_synonyms_do_not_count(same: str) -> None:
             "GQA with 2 key/value heads, FFN",
             {"attention": {"mixer": "grouped_query", "n_kv_heads": 2}},
         ),
-        ("sliding-window attention of 4096 and FFN", {"attention": {"mixer": "sliding_window", "window": 4096}}),
+        (
+            "sliding-window attention of 4096 and FFN",
+            {"attention": {"mixer": "sliding_window", "window": 4096}},
+        ),
         (
             "local attention of 4,096 tokens with 16 heads, FFN",
             {"attention": {"mixer": "sliding_window", "window": 4096, "n_heads": 16}},
         ),
         ("attention with a window of 4k, FFN", {"attention": {"mixer": "multi_head", "window": 4000}}),
-        ("attention, FFN, RoPE with theta 500k", {"attention": {"mixer": "multi_head", "position": {"rope": {"theta": 500_000}}}}),
+        (
+            "attention, FFN, RoPE with theta 500k",
+            {"attention": {"mixer": "multi_head", "position": {"rope": {"theta": 500_000}}}},
+        ),
         ("bidirectional attention and FFN", {"attention": {"mixer": "multi_head", "mask": "bidirectional"}}),
         (
             "8% attention, interleaved sliding-window attention and FFN",
             {"attention": {"mixer": "sliding_window"}, "multi_head": {"mixer": "multi_head"}},
         ),
     ],
-)  # fmt: skip
+)
 def test_mixers_and_their_options(sentence: str, expected: dict[str, dict[str, Any]]) -> None:
     sentence_depth = 52 if "Mamba" not in sentence or "," not in sentence else 54
     found = plan(sentence, sentence_depth).canonical.blocks
@@ -113,7 +119,12 @@ def test_mixers_and_their_options(sentence: str, expected: dict[str, dict[str, A
 
 @pytest.mark.parametrize(
     ("clause", "residual", "final_norm"),
-    [("pre-norm", "pre", True), ("post-norm", "post", False), ("no residual", "none", False), ("", "pre", True)],
+    [
+        ("pre-norm", "pre", True),
+        ("post-norm", "post", False),
+        ("no residual", "none", False),
+        ("", "pre", True),
+    ],
 )
 def test_residuals(clause: str, residual: str, final_norm: bool) -> None:
     made = plan(f"attention and FFN, {clause}")
@@ -127,7 +138,9 @@ def test_norms_positions_and_ties() -> None:
     assert made.stages[-1].component.tied
     assert made.layers[0].type.norm.name == "layernorm"
     assert made.layers[0].type.norm.eps == made.stages[-2].component.eps == 1e-6
-    assert [s.role for s in plan("attention and FFN, no positions, untied embeddings").stages].count("position") == 0
+    made = plan("attention and FFN, no positions, untied embeddings")
+    assert "position" not in [stage.role for stage in made.stages]
+    assert not made.stages[-1].component.tied
     assert plan("attention, FFN, sinusoidal positions").stages[1].component.name == "sinusoidal"
 
 
@@ -159,11 +172,14 @@ class _Plugin:
             register(name, cls)
 
 
-@pytest.mark.parametrize("phrase", ["retention", "Multi-Scale Retention with 8 heads", "multiscale retention"])
+@pytest.mark.parametrize(
+    "phrase", ["retention", "Multi-Scale Retention with 8 heads", "multiscale retention"]
+)
 def test_a_strangers_mixer_is_understood_by_name_and_phrase(phrase: str) -> None:
     registry = Registry.installed().with_plugin(_Plugin(retention=Retention))
     made = blocks.load(text(f"{phrase} and FFN")).plan(registry=registry)
-    assert made.layers[0].type.mixer.n_heads == (8 if "8" in phrase else 4)
+    mixer: Any = made.layers[0].type.mixer
+    assert mixer.n_heads == (8 if "8" in phrase else 4)
     assert made.layers[0].type.name == "retention"
 
 
@@ -245,7 +261,7 @@ error[B0401]: 49 layers besides 4 attention cannot alternate 2 blocks
         ("8%", "B0501", 8, "8% attention"),
         ("8% RoPE, FFN", "B0501", 8, "8% attention"),
         ("attention FFN", "B0501", 18, "attention and FFN"),
-        ("attention and FFN everywhere", "B0501", 22, "clauses such as"),
+        ("attention and FFN everywhere", "B0501", 26, "clauses such as"),
         ("grouped-query attention with 8 kv hats and FFN", "B0501", 37, "kv heads"),
         ("attention with 0 heads and FFN", "B0302", 23, None),
         ("Mamba3 and FFN", "B0501", 8, "did you mean 'Mamba"),
@@ -269,10 +285,10 @@ def test_a_sentence_made_in_python_says_its_problems_in_words() -> None:
         Recipe(recipe="a", d_model=512, depth=4, vocab_size=8, model="attention with 7 heads, FFN").plan()
 
 
-WORDS = ["8%", "4", "attention", "Mamba-2", "FFN", "and", ",", "with", "heads", "of", "interleaved", "RoPE", "no", "%"]
+WORDS = "8% 4 attention Mamba-2 FFN and , with heads of interleaved RoPE no %"
 
 
-@given(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join) | st.text(max_size=40))
+@given(st.lists(st.sampled_from(WORDS.split(" ")), max_size=12).map(" ".join) | st.text(max_size=40))
 def test_no_sentence_raises_anything_else(sentence: str) -> None:
     recipe = Recipe(recipe="a", d_model=64, depth=4, vocab_size=8, model=sentence)
     try:

@@ -10,32 +10,65 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from blocks import BlockGraph, BuildError, Plan
-from blocks_compiler.backends.source import Source, generate
+from blocks import BlockGraph, BuildError, Component, Plan, Sizes
+from blocks_compiler.backends.source import Source, generate, generate_component
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 
 
-def build_module(graph: BlockGraph, *, seed: int = 0, device: str = "cpu", dtype: str = "float32") -> nn.Module:
+def build_module(
+    graph: BlockGraph, *, seed: int = 0, device: str = "cpu", dtype: str = "float32"
+) -> nn.Module:
     """The model of a graph, in training mode as torch makes modules, with weights drawn from `seed`.
 
     On device "meta" nothing is allocated. Raises BuildError for a device or dtype that cannot be had.
     """
     plan: Plan = graph.graph["plan"]
-    place = _device(device)
-    number = _dtype(dtype)
-    source = generate(graph)
+    return realise(generate(graph), plan.name, seed=seed, device=device, dtype=dtype)
+
+
+def build_component(
+    component: Component, width: int, *, seed: int = 0, device: str = "cpu", dtype: str = "float32"
+) -> nn.Module:
+    """One component alone, bound or not, made as in a model: from its text, on the meta device first.
+
+    Raises BuildError when its options are wrong for this width, or as `build_module` does.
+    """
+    check_component(component, width)
+    source = generate_component(component.bind(Sizes(width)), width)
+    return realise(source, component.name, seed=seed, device=device, dtype=dtype)
+
+
+def check_component(component: Component, width: int) -> None:
+    """Raise BuildError when the options of a component are wrong for this width."""
+    wrong = list(component.check(Sizes(width)))
+    if wrong:
+        message = "; ".join(f"{complaint.field}: {complaint.message}" for complaint in wrong)
+        raise BuildError.of(wrong[0].code, f"{component.name}: {message}", help=wrong[0].help)
+
+
+def realise(source: Source, name: str, *, seed: int, device: str, dtype: str) -> nn.Module:
+    """Run a source and fill in the weights; on device "meta" nothing is allocated. Raises BuildError."""
+    place, number = _device(device), _dtype(dtype)
     module = execute(source)
     with torch.device("meta"):
         model: nn.Module = getattr(module, source.class_name)()
     allocate(model, place, number)
     if place.type != "meta":
-        module.init_weights(model, seed, sum(layer.type.residual != "none" for layer in plan.layers))
+        try:
+            module.init_weights(model, seed)
+        except TypeError as error:
+            if "init_weights(generator)" not in str(error):
+                raise
+            raise BuildError.of("B0705", f"{name} has weights that nothing starts: {error}") from None
     return model
 
 
 def allocate(model: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
-    """Give the parameters of a model on the meta device memory elsewhere; tied ones stay tied."""
+    """Give the tensors of a model on the meta device memory elsewhere; tied parameters stay tied.
+
+    Parameters and buffers of floating point become `dtype`; their values are whatever was there.
+    """
     done: dict[nn.Parameter, nn.Parameter] = {}
     for module in model.modules():
         for name, old in module._parameters.items():
@@ -45,6 +78,10 @@ def allocate(model: nn.Module, device: torch.device, dtype: torch.dtype) -> None
                 empty = torch.empty_like(old, device=device, dtype=dtype)
                 done[old] = nn.Parameter(empty, requires_grad=old.requires_grad)
             module._parameters[name] = done[old]
+        for name, buffer in module._buffers.items():
+            if buffer is not None:
+                kept = dtype if buffer.is_floating_point() else buffer.dtype
+                module._buffers[name] = torch.empty_like(buffer, device=device, dtype=kept)
 
 
 def execute(source: Source) -> ModuleType:
@@ -72,7 +109,9 @@ def _device(device: str) -> torch.device:
         torch.empty(0, device=place)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise BuildError.of("B0808", f"the device {device!r} cannot be had: {reason}", help="cpu, cuda, meta") from None
+        raise BuildError.of(
+            "B0808", f"the device {device!r} cannot be had: {reason}", help="cpu, cuda, meta"
+        ) from None
     return place
 
 

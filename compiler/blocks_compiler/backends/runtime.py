@@ -67,14 +67,17 @@ class FusedBlock(nn.Module):
 
 
 @torch.no_grad()
-def init_weights(model: nn.Module, seed: int = 0, n_residual: int = 1) -> None:
+def init_weights(model: nn.Module, seed: int = 0) -> None:
     """Draw all weights from `seed`: the same ones whatever the order, device or dtype of construction.
 
     Each module draws on the CPU in float32 from a generator of its own, seeded by its path. Linear maps and
-    embeddings are normal with standard deviation 0.02, the last linear of each residual block (out_proj)
-    0.02 / sqrt(n_residual): Radford et al. 2019 (GPT-2), section 2.3.
+    embeddings are normal with standard deviation 0.02; the last linear of each of the N residual blocks, its
+    out_proj, with 0.02 / sqrt(N): Radford et al. 2019 (GPT-2), section 2.3. Raises TypeError for a module
+    that holds parameters or buffers and does not say how they start.
     """
-    for path, module in model.named_modules():
+    modules = dict(model.named_modules())
+    n_residual = sum(path.endswith("out_proj") for path in modules)
+    for path, module in modules.items():
         digest = hashlib.sha256(f"{seed}:{path}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
         own = getattr(module, "init_weights", None)
@@ -86,5 +89,7 @@ def init_weights(model: nn.Module, seed: int = 0, n_residual: int = 1) -> None:
             module.weight.copy_(drawn * (0.02 / math.sqrt(scale)))
             if isinstance(module, nn.Linear) and module.bias is not None:
                 module.bias.zero_()
-        elif isinstance(module, nn.LayerNorm):
+        elif isinstance(module, nn.LayerNorm | nn.GroupNorm | nn.RMSNorm):
             module.reset_parameters()
+        elif [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
+            raise TypeError(f"{type(module).__name__} at {path!r} needs a method init_weights(generator)")

@@ -1,29 +1,52 @@
 """The source backend: a block graph as one readable PyTorch file that imports torch and nothing else.
 
-The file is what the module backend runs, so what one reads is what one gets: the header names the architecture,
-then come the classes it uses (the plugins' own text), one function a kind of block, the layout with its repeats,
-and the model.
+The file is what the module backend runs, so what one reads is what one gets: the header names the
+architecture, then come the classes it uses (the plugins' own text), one function a kind of block, the layout
+with its repeats, and the model.
 """
 
 from __future__ import annotations
 
-import ast
-import json
+import builtins
 import keyword
 import re
-import sys
-import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from blocks import BlockGraph, BuildError, Call, Node, Plan
-from blocks.plan import BlockType, Layer, PlannedStage
-from blocks_compiler.backends.inline import Inliner, defaults
-from blocks_compiler.fold import Folded, Repeat, fold
+from blocks import BlockGraph, BuildError, Call, Component, Node, Plan
+from blocks.plan import BlockType, PlannedStage
+from blocks_compiler.backends.calls import Calls, brief
+from blocks_compiler.backends.inline import Inliner
+from blocks_compiler.backends.text import (
+    WIDTH,
+    camel,
+    identifier,
+    imported,
+    imports,
+    row,
+    sum_of,
+    terms,
+    wrapped,
+)
+from blocks_compiler.fold import fold
 
-WIDTH = 110
 RUNTIME = "blocks_compiler.backends.runtime"
 BLOCKS = {"pre": "PreNormBlock", "post": "PostNormBlock", "none": "PlainBlock", "fused": "FusedBlock"}
+RESERVED = frozenset(
+    {
+        "add_module", "apply", "bfloat16", "buffers", "call_super_init", "children", "compile", "cpu",
+        "cuda", "double", "dump_patches", "eval", "extra_repr", "float", "forward", "get_buffer",
+        "get_extra_state", "get_parameter", "get_submodule", "half", "ipu", "load_state_dict",
+        "modules", "mtia", "named_buffers", "named_children", "named_modules", "named_parameters",
+        "parameters", "register_backward_hook", "register_buffer", "register_forward_hook",
+        "register_forward_pre_hook", "register_full_backward_hook", "register_full_backward_pre_hook",
+        "register_load_state_dict_post_hook", "register_load_state_dict_pre_hook", "register_module",
+        "register_parameter", "register_state_dict_post_hook", "register_state_dict_pre_hook",
+        "requires_grad_", "set_extra_state", "set_submodule", "share_memory", "state_dict", "to",
+        "to_empty", "train", "training", "type", "xpu", "zero_grad",
+    }
+)  # fmt: skip
+"""Attributes of nn.Module, which a stack must not hide."""
 LEGEND = "Shapes: B batch, T tokens of this call, D = d_model; each class says what its other letters mean."
 
 
@@ -37,7 +60,29 @@ class Source:
 
 def generate(graph: BlockGraph) -> Source:
     """The model's file. Raises BuildError for a component whose text cannot stand alone."""
+    plan: Plan = graph.graph["plan"]
+    for stage in plan.stages:
+        if stage.path in RESERVED or keyword.iskeyword(stage.path):
+            raise BuildError.of(
+                "B0705",
+                f"a stack cannot be called {stage.path!r}: Python or nn.Module needs that name",
+                help=f"name: {stage.path}_layers",
+            )
     return _Writer(graph).write()
+
+
+def generate_component(component: Component, width: int) -> Source:
+    """The file of one component alone, with `make` and `init_weights`. Raises BuildError."""
+    writer = Calls(Inliner())
+    text = writer.call(component.construct(width), 4)
+    init = writer.inliner.add(f"{RUNTIME}:init_weights")
+    writer.inliner.imports.add("from torch import nn")
+    name = type(component).__name__
+    make = f'def make() -> nn.Module:\n    """{name} of width {width}."""\n    return {text}\n'
+    texts = dict(writer.inliner.texts)
+    last = texts.pop(init)
+    head = f'"""{name} of width {width}, alone."""\n\n{imports(writer.inliner.imports)}\n'
+    return Source(head + "".join(f"\n\n{part}" for part in (*texts.values(), make, last)), "make")
 
 
 class _Writer:
@@ -46,25 +91,56 @@ class _Writer:
         self.plan: Plan = graph.graph["plan"]
         kernels: Mapping[str, tuple[str, str]] = graph.graph["kernels"]
         self.inliner = Inliner(replace=dict(kernels.values()))
+        self.calls = Calls(self.inliner)
         self.width = self.plan.sizes.d_model
         self.layers = self.plan.layers
-        self.fused = self._fused_stacks()
+        self.fused = {stage.path for stage in self.plan.stages if self._is_fused(stage)}
+        self._take_in_components()
         self.makers = self._name_makers()
 
-    def _fused_stacks(self) -> set[str]:
-        """Stacks whose residual sums are all left to the norms that follow."""
-        nodes = {node.path: node for node in self.graph.walk()}
-        return {
-            stage.path
-            for stage in self.plan.stages
-            if stage.layers and not any(f"{layer.path}.add" in nodes for layer in stage.layers)
-            and all(layer.type.residual == "pre" for layer in stage.layers)
-        }  # fmt: skip
+    def _is_fused(self, stage: PlannedStage) -> bool:
+        """Whether every residual sum of a stack is left to the norm after it; the last one may stay."""
+        if not stage.layers or any(layer.type.residual != "pre" for layer in stage.layers):
+            return False
+        norms = [f"{layer.path}.norm" for layer in stage.layers[1:]]
+        if not norms:
+            return f"{stage.layers[0].path}.add" not in self.graph
+        return all(path in self.graph and self.graph.node(path).role == "add_norm" for path in norms)
+
+    def _take_in_components(self) -> None:
+        """Inline every class before anything is named, so that no name of a recipe hides one of theirs."""
+        for kind in dict.fromkeys(layer.type for layer in self.layers):
+            self.inliner.add(f"{RUNTIME}:{self._block(kind)}")
+            self._take_in(Call("torch.nn:Identity") if kind.norm is None else kind.norm.construct(self.width))
+            self._take_in(kind.mixer.construct(self.width))
+        for stage in self.plan.stages:
+            if stage.component is not None:
+                self._take_in(stage.component.construct(self.width))
+        self.inliner.add(f"{RUNTIME}:init_weights")
+        self.inliner.imports |= {"from typing import Any", "from torch import Tensor", "from torch import nn"}
+
+    def _take_in(self, call: Call) -> None:
+        self.inliner.add(call.target)
+        for value in (*call.args, *call.kwargs.values()):
+            if isinstance(value, Call):
+                self._take_in(value)
+
+    def _taken(self) -> set[str]:
+        """Names that the file needs for itself: what it defines, imports, and Python's own."""
+        layouts = {stage.path.upper() for stage in self.plan.stages if stage.layers}
+        return {*self.inliner.texts, *imported(self.inliner.imports), *layouts, *dir(builtins), "torch"}
+
+    def _block(self, kind: BlockType) -> str:
+        """The class in `runtime` of one kind of block."""
+        for stage in self.plan.stages:
+            if stage.path in self.fused and any(layer.type is kind for layer in stage.layers):
+                return BLOCKS["fused"]
+        return BLOCKS[kind.residual]
 
     def _name_makers(self) -> dict[BlockType, str]:
-        """A function name for each kind of block: its name in the recipe, numbered where overrides made variants."""
+        """A function name for each kind of block: its name in the recipe, numbered where that is taken."""
         names: dict[BlockType, str] = {}
-        taken = {"state", "mask", "tokens", "nn", "torch"}
+        taken = self._taken()
         for layer in self.layers:
             if layer.type in names:
                 continue
@@ -78,29 +154,32 @@ class _Writer:
         return names
 
     def write(self) -> Source:
+        taken = self._taken() | set(self.makers.values())
         class_name = camel(self.plan.name)
+        while class_name in taken:
+            class_name += "Model"
         makers = [self._maker(kind, name) for kind, name in self.makers.items()]
         model = self._model(class_name)
         init = self.inliner.add(f"{RUNTIME}:init_weights")
-        self.inliner.imports |= {"from typing import Any", "from torch import Tensor", "from torch import nn"}
         texts = dict(self.inliner.texts)
         last = texts.pop(init)
-        if class_name in texts:
-            raise BuildError.of("B0705", f"{self.plan.name} and one of its blocks share the class name {class_name}")
         parts = [*texts.values(), *makers, *self._layouts(), model, last]
-        text = f'{self._header()}\n{imports(self.inliner.imports)}\n' + "".join(f"\n\n{part}" for part in parts)
-        return Source(re.sub(r"\n{4,}", "\n\n\n", text), class_name)
+        head = f"{self._header()}\n{imports(self.inliner.imports)}\n"
+        text = re.sub(r"\n{4,}", "\n\n\n", head + "".join(f"\n\n{part}" for part in parts))
+        return Source(text, class_name)
 
     # The header
 
     def _header(self) -> str:
         plan, graph = self.plan, self.graph
         total = sum(node.cost.parameters(self.width) for node in graph.walk())
-        lines = [f'"""{plan.name}: {len(self.layers)} blocks, d_model {self.width}, {total:,} parameters.', ""]
+        size = f"{len(self.layers)} blocks, d_model {self.width}, {total:,} parameters"
+        lines = [f'"""{plan.name}: {size}.', ""]
         if plan.about:
-            lines += [*_wrapped(plan.about), ""]
+            lines += [*wrapped(plan.about), ""]
         lines += self._stage_lines()
-        lines += ["", LEGEND, f"Written from the recipe {plan.name} by `blocks eject`; edit it freely.", '"""']
+        origin = f"Written from the recipe {plan.name} by `blocks eject`; edit it freely."
+        lines += ["", LEGEND, origin, '"""']
         return "\n".join(line.rstrip() for line in lines) + "\n"
 
     def _stage_lines(self) -> list[str]:
@@ -110,55 +189,30 @@ class _Writer:
                 assert stage.component is not None
                 call = stage.component.construct(self.width)
                 tied = ", tied to the embedding" if self.graph.node(stage.path).ties else ""
-                rows.append((stage.path, _brief(call) + tied))
+                rows.append((stage.path, brief(call) + tied))
                 continue
-            rows.append((stage.path, f"{len(stage.layers)} blocks, {''.join(x.symbol for x in stage.layers)}"))
+            pattern = "".join(layer.symbol for layer in stage.layers)
+            rows.append((stage.path, f"{len(stage.layers)} blocks, {pattern}"))
             counts: dict[BlockType, int] = {}
             for layer in stage.layers:
                 counts[layer.type] = counts.get(layer.type, 0) + 1
             for kind, count in counts.items():
                 letter = next(layer.symbol for layer in stage.layers if layer.type is kind)
-                rows.append(("", f"{letter} {count} x {_formula(kind)}, {_brief(kind.mixer.construct(self.width))}"))
+                call = brief(kind.mixer.construct(self.width))
+                rows.append(("", f"{letter} {count} x {_formula(kind)}, {call}"))
         left = max(len(name) for name, _ in rows)
-        return [line for name, text in rows for line in _row(name, text, left)]
+        return [line for name, text in rows for line in row(name, text, left)]
 
     # Blocks
 
     def _maker(self, kind: BlockType, name: str) -> str:
-        fused = any(layer.type is kind for s in self.plan.stages if s.path in self.fused for layer in s.layers)
-        block = self.inliner.add(f"{RUNTIME}:{BLOCKS['fused' if fused else kind.residual]}")
+        block = self.inliner.add(f"{RUNTIME}:{self._block(kind)}")
         norm = Call("torch.nn:Identity") if kind.norm is None else kind.norm.construct(self.width)
-        inner = [self._call(norm, 8), self._call(kind.mixer.construct(self.width), 8)]
+        inner = [self.calls.call(norm, 8), self.calls.call(kind.mixer.construct(self.width), 8)]
         flat = f"    return {block}({', '.join(inner)})"
         if len(flat) > WIDTH or "\n" in flat:
             flat = f"    return {block}(\n        {inner[0]},\n        {inner[1]},\n    )"
         return f'def {name}() -> {block}:\n    """{_formula(kind)}."""\n{flat}\n'
-
-    def _call(self, call: Call, indent: int) -> str:
-        """A constructor call on one line, or with a line an argument; arguments equal to defaults are left out."""
-        name = self.inliner.add(call.target)
-        known = defaults(call.target)
-        pad = " " * (indent + 4)
-        words = [self._value(value, indent + 4) for value in call.args]
-        for key, value in call.kwargs.items():
-            if key in known and known[key] == value and type(known[key]) is type(value):
-                continue
-            words.append(f"{key}={self._value(value, indent + 4)}")
-        flat = f"{name}({', '.join(words)})"
-        if indent + len(flat) < WIDTH - 8 and "\n" not in flat:
-            return flat
-        lines: list[str] = []
-        for word in words:  # fill lines as a person would
-            if lines and len(lines[-1]) + len(word) + 4 < WIDTH - indent and "\n" not in word:
-                lines[-1] += f" {word},"
-            else:
-                lines.append(f"{word},")
-        return f"{name}(\n" + "".join(f"{pad}{line}\n" for line in lines) + " " * indent + ")"
-
-    def _value(self, value: object, indent: int) -> str:
-        if isinstance(value, Call):
-            return self._call(value, indent)
-        return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
     # Layout
 
@@ -166,8 +220,8 @@ class _Writer:
         found = []
         for stage in self.plan.stages:
             if stage.layers:
-                terms = _terms(fold([self.makers[layer.type] for layer in stage.layers]))
-                found.append(f"{stage.path.upper()} = {_sum(terms)}\n")
+                folded = terms(fold([self.makers[layer.type] for layer in stage.layers]))
+                found.append(f"{stage.path.upper()} = {sum_of(folded)}\n")
         return found
 
     # The model
@@ -190,9 +244,10 @@ class _Writer:
 
     def _stage_value(self, stage: PlannedStage) -> str:
         if stage.layers or stage.role == "stack":
-            return f"nn.ModuleList(make() for make in {stage.path.upper()})" if stage.layers else "nn.ModuleList()"
+            made = f"make() for make in {stage.path.upper()}"
+            return f"nn.ModuleList({made})" if stage.layers else "nn.ModuleList()"
         assert stage.component is not None
-        return self._call(stage.component.construct(self.width), 8)
+        return self.calls.call(stage.component.construct(self.width), 8)
 
     def _forward(self) -> list[str]:
         result = "logits" if self._has_head() else "hidden states"
@@ -202,7 +257,7 @@ class _Writer:
             "    ) -> tuple[Tensor, dict[str, Any]]:",
             f'        """{result.capitalize()} and the state after tokens int64 [B, T].',
             "",
-            "        state is what an earlier call returned, None at the start; mask bool [B, T] is true at real tokens.",
+            "        state is what an earlier call returned, None at the start; mask bool [B, T] is true at real tokens.",  # noqa: E501
             '        """',
             "        state = state or {}",
         ]
@@ -218,8 +273,9 @@ class _Writer:
                     lines += _stack_lines(stage, fused)
                     after.append(stage.path)
             elif stage.role == "position":
-                lines.append(f'        x, {stage.path}_state = self.{stage.path}(x, state.get("{stage.path}"), mask)')
-                after.append(stage.path)
+                name = stage.path
+                lines.append(f'        x, {name}_state = self.{name}(x, state.get("{name}"), mask)')
+                after.append(name)
             elif fused and self.graph.node(stage.path).role == "add_norm":
                 lines.append(f"        _, x = self.{stage.path}.add(x, y)")
                 fused = False
@@ -262,24 +318,6 @@ def _stack_lines(stage: PlannedStage, fused: bool) -> list[str]:
     ]
 
 
-# Names and layout of text ------------------------------------------------------------------------------------------
-
-
-def identifier(name: str) -> str:
-    """A Python name made of a recipe's name: `mamba-2` -> mamba_2."""
-    text = re.sub(r"\W", "_", name, flags=re.ASCII)
-    if not text or text[0].isdigit() or keyword.iskeyword(text):
-        text = f"block_{text}"
-    return text
-
-
-def camel(name: str) -> str:
-    """A class name made of a recipe's name: nemotron-h-8b -> NemotronH8B."""
-    words = re.split(r"[^A-Za-z0-9]+", name)
-    text = "".join(re.sub(r"(\d)([a-z])", lambda m: m[1] + m[2].upper(), w[:1].upper() + w[1:]) for w in words)
-    return text if text and not text[0].isdigit() else f"Model{text}"
-
-
 def _formula(kind: BlockType) -> str:
     norm = type(kind.norm).__name__ if kind.norm is not None else ""
     mixer = type(kind.mixer).__name__
@@ -287,90 +325,3 @@ def _formula(kind: BlockType) -> str:
         return f"{norm}(x + {mixer}(x))" if norm else f"x + {mixer}(x)"
     inner = f"{mixer}({norm}(x))" if norm else f"{mixer}(x)"
     return f"x + {inner}" if kind.residual == "pre" else inner
-
-
-def _brief(call: Call) -> str:
-    """`Linear(512, 256, bias=False)`: a call in the words of a header."""
-    known = defaults(call.target)
-    words = [str(value) for value in call.args]
-    for key, value in call.kwargs.items():
-        if value is None or (key in known and known[key] == value):
-            continue
-        words.append(f"{key}={_brief(value) if isinstance(value, Call) else value}")
-    return f"{call.target.rpartition(':')[2]}({', '.join(words)})"
-
-
-def _row(name: str, text: str, left: int) -> Iterable[str]:
-    start = f"    {name:<{left}}  "
-    room = WIDTH - len(start)
-    while len(text) > room:
-        cut = text.rfind(" ", 0, room)
-        cut = room if cut <= 0 else cut
-        yield start + text[:cut]
-        text, start = text[cut:].lstrip(), " " * (left + 8)
-        room = WIDTH - len(start)
-    yield start + text
-
-
-def _wrapped(text: str) -> list[str]:
-    safe = text.replace("\\", "/").replace('"""', "'''")
-    return [line for part in safe.splitlines() for line in textwrap.wrap(part, WIDTH) or [""]]
-
-
-def _terms(folded: Folded[str]) -> list[str]:
-    """`3 * [a, b]`, `[c]`: the terms of a sum of lists."""
-    terms: list[str] = []
-    plain: list[str] = []
-    for item in folded:
-        if isinstance(item, Repeat):
-            if plain:
-                terms.append(f"[{', '.join(plain)}]")
-                plain = []
-            inner = _terms(item.items)
-            body = inner[0] if len(inner) == 1 and inner[0].startswith("[") else f"({' + '.join(inner)})"
-            terms.append(f"{item.times} * {body}")
-        else:
-            plain.append(item)
-    if plain:
-        terms.append(f"[{', '.join(plain)}]")
-    return terms
-
-
-def _sum(terms: list[str]) -> str:
-    flat = " + ".join(terms)
-    if len(flat) < WIDTH - 20:
-        return flat
-    lines: list[str] = []
-    for index, term in enumerate(terms):
-        word = term if not index else f"+ {term}"
-        if lines and len(lines[-1]) + len(word) + 5 < WIDTH and len(term) < WIDTH:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return "(\n" + "".join(f"    {line}\n" for line in lines) + ")"
-
-
-def imports(statements: Iterable[str]) -> str:
-    """Import statements merged by module and sorted as isort does: the standard library, then the rest."""
-    plain: set[str] = set()
-    members: dict[str, set[str]] = {}
-    for statement in statements:
-        node = ast.parse(statement).body[0]
-        if isinstance(node, ast.ImportFrom):
-            assert node.module is not None
-            members.setdefault(node.module, set()).update(ast.unparse(alias) for alias in node.names)
-        else:
-            plain.add(statement)
-    lines = sorted(plain, key=lambda s: s.split()[1])
-    lines += [f"from {module} import {', '.join(sorted(members[module], key=_member))}" for module in sorted(members)]
-    third = [line for line in lines if not _is_stdlib(line)]
-    return "\n".join([*(x for x in lines if x not in third), "", *third]).strip("\n") + "\n"
-
-
-def _is_stdlib(line: str) -> bool:
-    return line.split()[1].split(".")[0] in sys.stdlib_module_names
-
-
-def _member(name: str) -> tuple[int, str]:
-    kind = 0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2
-    return kind, name

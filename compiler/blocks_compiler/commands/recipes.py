@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
-from itertools import groupby
 from pathlib import Path
 
-from blocks import BlocksError, load
+from blocks import Plan, load
 from blocks.command import Command
 from blocks_compiler import units
 from blocks_compiler.commands.options import add_json, published
 from blocks_compiler.commands.page import Cell, Page, Table
-from blocks_compiler.families import family
+from blocks_compiler.sizes import ParameterCounts
 
-HEAD = 24
+HEAD = 20
+"""Letters of a pattern that the table shows."""
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -22,29 +22,46 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    plans = {name: load(path).plan(registry=args.registry) for name, path in published().items()}
-    totals = {
-        name: sum(
-            (stage.component.cost().parameters(plan.sizes.d_model) if stage.component else 0) for stage in plan.stages
-        )
-        + sum(block.parameters(plan.sizes.d_model) * times for block, times in _counts(plan.layers).items())
-        for name, plan in plans.items()
-    }
-    abouts = {name: plans[name].about or _comment(path) for name, path in published().items()}
+    rows = [_row(name, path, load(path).plan(registry=args.registry)) for name, path in published().items()]
     if args.json:
-        rows = [
-            {
-                "name": name,
-                "parameters": totals[name],
-                "layers": len(plan.layers),
-                "pattern": plan.pattern,
-                "about": abouts[name],
-            }
-            for name, plan in plans.items()
-        ]
         print(json.dumps(rows, indent=2))
         return 0
     page = Page(color=args.color)
     table = Table(("recipe", "parameters", "blocks", "pattern", "about"), "<>><<", ("about", "pattern"))
-    print(BlocksError, HEAD, groupby, family, Path, Cell, units, page, table)
+    for row in rows:
+        pattern = str(row["pattern"])
+        table.add(
+            Cell(str(row["name"]), "bold"),
+            units.count(int(str(row["parameters"]))),
+            f"{row['layers']:,}",
+            pattern if len(pattern) <= HEAD else pattern[: HEAD - 1] + "…",
+            Cell(str(row["about"]), "dim"),
+        )
+    page.table(table, indent=0)
+    page.line()
+    page.line(Cell("blocks show NAME prints one of them, block by block.", "dim"))
     return 0
+
+
+def _row(name: str, path: Path, plan: Plan) -> dict[str, object]:
+    return {
+        "name": name,
+        "parameters": ParameterCounts(plan).total,
+        "layers": len(plan.layers),
+        "pattern": plan.pattern,
+        "about": plan.about or _comment(path),
+    }
+
+
+def _comment(path: Path) -> str:
+    """The first line of the comment at the top of a file."""
+    first = path.read_text(encoding="utf-8").partition("\n")[0]
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
+
+
+COMMAND = Command(
+    summary="List the published architectures that come with blocks.",
+    example="blocks recipes\nblocks recipes --json",
+    configure=configure,
+    run=run,
+)

@@ -8,16 +8,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 
-from blocks import Mixer, Plan
+from blocks import Plan
 from blocks.command import Command
 from blocks.plan import PlannedStage
 from blocks.stacks import BlockType, Layer
 from blocks_compiler import units
 from blocks_compiler.commands.options import add_json, add_recipe, plan_of
 from blocks_compiler.commands.page import Cell, Page, Table
-from blocks_compiler.describe import options, sentence
+from blocks_compiler.describe import block_options, options, sentence
 from blocks_compiler.families import family
 from blocks_compiler.fold import Folded, Repeat, fold
+from blocks_compiler.sizes import ParameterCounts
 
 FOLD_FROM = 131
 """Stacks of at least so many blocks are shown with repeats written once."""
@@ -45,7 +46,7 @@ def run(args: Namespace) -> int:
 
 def as_json(plan: Plan) -> dict[str, object]:
     """What --json prints; its keys are a contract."""
-    sizes = _Sizes(plan)
+    sizes = ParameterCounts(plan)
     return {
         "recipe": plan.name,
         "parameters": sizes.total,
@@ -55,33 +56,18 @@ def as_json(plan: Plan) -> dict[str, object]:
                 "path": layer.path,
                 "block": layer.type.name,
                 "mixer": layer.type.mixer.name,
-                "parameters": sizes.of[layer.type],
+                "parameters": sizes.block[layer.type],
             }
             for layer in plan.layers
         ],
     }
 
 
-class _Sizes:
-    """Parameters of each kind of block, each stage, and in sum; a tied head owns none."""
-
-    def __init__(self, plan: Plan) -> None:
-        width = plan.sizes.d_model
-        self.counts = Counter(layer.type for layer in plan.layers)
-        self.of = {block: block.parameters(width) for block in self.counts}
-        self.stages = {
-            stage.path: stage.component.cost().parameters(width)
-            if stage.component
-            else sum(self.of[layer.type] for layer in stage.layers)
-            for stage in plan.stages
-        }
-        self.total = sum(self.stages.values())
-
-
 class _Show:
     def __init__(self, plan: Plan, page: Page, *, every: bool) -> None:
         self.plan, self.page, self.every = plan, page, every
-        self.sizes = _Sizes(plan)
+        self.sizes = ParameterCounts(plan)
+        self.mixers: dict[BlockType, str] = {}
         self.families = {block: family(block.mixer) for block in self.sizes.counts}
 
     def show(self) -> None:
@@ -131,7 +117,7 @@ class _Show:
     def _stage(self, stage: PlannedStage) -> None:
         component = stage.component
         assert component is not None
-        parameters = self.sizes.stages[stage.path]
+        parameters = self.sizes.stage[stage.path]
         shown = sentence(options(component))
         tied = getattr(component, "ties", dict)()
         note = "tied to the embedding" if tied else self._share(parameters)
@@ -142,7 +128,7 @@ class _Show:
 
     def _stack(self, stage: PlannedStage) -> None:
         page, count = self.page, len(stage.layers)
-        parameters = self.sizes.stages[stage.path]
+        parameters = self.sizes.stage[stage.path]
         page.line(
             Cell(f"{stage.path:<8}", "bold"), f" {count:,} blocks   {units.count(parameters)}",
             Cell(f"  {self._share(parameters)}", "dim"),
@@ -167,9 +153,9 @@ class _Show:
                 Cell(block.name, self.families[block]),
                 f"{count:,} ×",
                 f"{share} (asked {said})" if said else share,
-                f"{block.mixer.name}: {self._options(block)}",
+                self._mixer(block),
                 _around(block),
-                units.count(self.sizes.of[block]),
+                units.count(self.sizes.block[block]),
             )
         return table
 
@@ -179,10 +165,6 @@ class _Show:
         stack = model[where].stack if isinstance(model, list) and isinstance(where, int) else None
         scatter: Mapping[str, object] = (stack.scatter if stack is not None else None) or {}
         return {name: value for name, value in scatter.items() if isinstance(value, str) and name != "before"}
-
-    def _options(self, block: BlockType) -> str:
-        written = self.plan.canonical.blocks.get(block.name)
-        return sentence(options(block.mixer, written.options if written is not None else ()))
 
     # Block by block
 
@@ -200,10 +182,10 @@ class _Show:
 
     def _block(self, layer: Layer) -> Iterator[Cell | str]:
         block, style = layer.type, self.families[layer.type]
-        parameters = self.sizes.of[block]
+        parameters = self.sizes.block[block]
         yield Cell(layer.symbol, style)
         yield Cell(block.name, style)
-        yield _short(block.mixer)
+        yield self._mixer(block)
         yield units.count(parameters)
         yield Cell(self._share(parameters), "dim")
         yield Cell(layer.reason, "dim")
@@ -226,18 +208,18 @@ class _Show:
                 at += 1
         return at
 
+    def _mixer(self, block: BlockType) -> str:
+        """`multi_head n_heads 32, n_kv_heads 8`."""
+        if block not in self.mixers:
+            self.mixers[block] = f"{block.mixer.name} {sentence(block_options(self.plan, block))}".strip()
+        return self.mixers[block]
+
     def _share(self, parameters: int) -> str:
         return units.percent(parameters, self.sizes.total)
 
 
 def _length(items: Folded[BlockType]) -> int:
     return sum(item.times * _length(item.items) if isinstance(item, Repeat) else 1 for item in items)
-
-
-def _short(mixer: Mixer) -> str:
-    """The mixer's name and its sizes, where the option's name says enough: `multi_head 32 heads, 8 kv`."""
-    chosen = options(mixer)
-    return f"{mixer.name} {sentence(chosen)}" if chosen else mixer.name
 
 
 def _around(block: BlockType) -> str:

@@ -1,1 +1,8 @@
-"""..."""
+"""The conformance suite: what every mixer must hold, one property a case, from what it declares.
+
+    subject    the mixer under test: modules and inputs, made from a seed
+    measure    errors between tensors and between states
+    sizes, causality, splits, padding, cost, weights, declaration    the properties, one concept a file
+    cases      the table of all cases and the capabilities that they need
+    suite      the parametrised pytest
+"""

@@ -221,9 +221,6 @@ def test_half_precision_in_half_precision_out(make: Callable[[], Mixer], dtype):
     assert y.isfinite().all()
 
 
-# Graphs
-
-
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch itself, while tracing
 @pytest.mark.parametrize("make", [mamba, mamba2])
 def test_exports_with_symbolic_batch_and_length(make: Callable[[], Mixer]):
@@ -253,9 +250,6 @@ def test_compiles_into_one_graph(make: Callable[[], Mixer]):
     assert_same(compiled(x[:, :1], given)[0], mixer(x[:, :1], given)[0])
     grads = [torch.autograd.grad(out.square().sum(), tuple(mixer.parameters())) for out in (y, expected)]
     assert_same(*grads, tolerance=1e-10)
-
-
-# Construction
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,36 @@
+"""Timing two things in turn, so that a machine whose speed drifts slows both alike."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from collections.abc import Callable
+
+
+def ratio(ours: Callable[[], object], theirs: Callable[[], object], runs: int, warmup: int = 2) -> tuple[float, float]:
+    """Median seconds of both over `runs` interleaved runs, after a warm-up."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for run in range(runs + warmup):
+        order = ((0, ours), (1, theirs)) if run % 2 else ((1, theirs), (0, ours))
+        for index, call in order:
+            start = time.perf_counter()
+            call()
+            if run >= warmup:
+                times[index].append(time.perf_counter() - start)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def machine() -> str:
+    """The hardware and versions, for a result file."""
+    import os
+
+    import torch
+
+    name = platform.processor() or platform.machine()
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as stream:
+            name = next(line.split(":", 1)[1].strip() for line in stream if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"

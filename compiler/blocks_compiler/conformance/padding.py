@@ -1,0 +1,93 @@
+"""Padding: what stands where the mask is false changes nothing where it is true."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from blocks_compiler.conformance.measure import TOLERANCE, require, require_close, require_equal
+from blocks_compiler.conformance.subject import Subject
+
+HUGE = 1e4
+
+
+def ragged(subject: Subject, side: str) -> Tensor:
+    """A mask bool [4, T] of rows with all, most, few and one real token."""
+    tokens = subject.length
+    real = torch.tensor([tokens, tokens - 3, 5, 1])
+    places = torch.arange(tokens)
+    mask = places < real[:, None]
+    return mask.flip(1) if side == "left" else mask
+
+
+@torch.no_grad()
+def padding_content(subject: Subject) -> None:
+    """Another content of the padding, 1e4 everywhere, leaves the outputs at real tokens bit-equal."""
+    module = subject.module()
+    x = subject.inputs(4, subject.length)
+    for side in ("left", "right"):
+        mask = ragged(subject, side)
+        y, _ = module(x, None, mask)
+        changed, _ = module(x.masked_fill(~mask[..., None], HUGE), None, mask)
+        require_equal(changed[mask], y[mask], f"{side} padding of another content")
+
+
+def padding_gradient(subject: Subject) -> None:
+    """The gradient of real outputs with respect to padding is exactly 0."""
+    for side in ("left", "right"):
+        x = subject.inputs(4, subject.length).requires_grad_()
+        mask = ragged(subject, side)
+        y, _ = subject.module()(x, None, mask)
+        (gradient,) = torch.autograd.grad(y[mask].square().sum(), x)
+        leaked = gradient[~mask].abs().max().item()
+        require(leaked == 0, f"real outputs have gradient {leaked:.1e} of {side} padding")
+
+
+@torch.no_grad()
+def padded_batch(subject: Subject) -> None:
+    """A row of a padded batch is the row alone, padded left or right: err 1e-12 in fp64, 1e-5 in fp32."""
+    for dtype, tolerance in TOLERANCE.items():
+        module = subject.module(dtype)
+        x = subject.inputs(4, subject.length, dtype)
+        for side in ("left", "right"):
+            mask = ragged(subject, side)
+            y, _ = module(x, None, mask)
+            for row in range(len(x)):
+                alone, _ = module(x[row : row + 1, mask[row]])
+                where = f"{dtype}, {side} padding, row of {int(mask[row].sum())} tokens"
+                require_close(y[row, mask[row]], alone[0], tolerance, where)
+
+
+@torch.no_grad()
+def padding_finite(subject: Subject) -> None:
+    """A row without a real token stays finite and leaves the other rows as they are."""
+    module = subject.module()
+    x = subject.inputs(2, 9)
+    mask = torch.tensor([[True] * 9, [False] * 9])
+    y, _ = module(x, None, mask)
+    require(bool(y.isfinite().all()), "a row of padding alone is not finite")
+    whole, _ = module(x[:1])
+    require_close(y[:1], whole, TOLERANCE[x.dtype], "the row beside one of padding alone")
+
+
+@torch.no_grad()
+def padded_state(subject: Subject) -> None:
+    """Tokens after a padded prompt see its real tokens alone: as many steps, with and without a mask."""
+    tolerance = TOLERANCE[torch.float64]
+    module = subject.module()
+    x, later = subject.inputs(4, subject.length), subject.inputs(4, 6, seed=1)
+    for side in ("left", "right"):
+        mask = ragged(subject, side)
+        _, prompt = module(x, None, mask)
+        for given in (None, torch.ones(4, 3, dtype=torch.bool)):
+            first, state = module(later[:, :3], prompt, given)
+            outputs = [first]
+            for t in range(3, 6):
+                step, state = module(later[:, t : t + 1], state, None if given is None else given[:, :1])
+                outputs.append(step)
+            y = torch.cat(outputs, dim=1)
+            for row in range(len(x)):
+                _, own = module(x[row : row + 1, mask[row]])
+                alone, _ = module(later[row : row + 1], own)
+                where = f"tokens after a row of {int(mask[row].sum())}, {side} padding"
+                require_close(y[row : row + 1], alone, tolerance, where)

@@ -1,0 +1,41 @@
+"""Sizes: every length and batch gives an output of the same shape and dtype, none and one included."""
+
+from __future__ import annotations
+
+import torch
+
+from blocks_compiler.conformance.measure import require
+from blocks_compiler.conformance.subject import Subject
+
+
+@torch.no_grad()
+def shape(subject: Subject) -> None:
+    """Every x [B, T, D] becomes y [B, T, D] of the same dtype, for T = 0, 1, 2, a prime, and B = 0, 1, 3."""
+    for dtype in (torch.float32, torch.bfloat16):
+        module = subject.module(dtype)
+        for batch, tokens in ((3, 0), (3, 1), (3, 2), (1, subject.length), (3, 7), (0, 5), (0, 0)):
+            x = subject.inputs(batch, tokens, dtype)
+            result = module(x)
+            require(
+                isinstance(result, tuple) and len(result) == 2,
+                f"forward returns {type(result).__name__}, not the pair (y, state)",
+            )
+            where = f"B = {batch}, T = {tokens}, {dtype}"
+            require(result[0].shape == x.shape, f"{where}: y is {list(result[0].shape)}, x {list(x.shape)}")
+            require(result[0].dtype == dtype, f"{where}: y is {result[0].dtype}")
+            require(bool(result[0].isfinite().all()), f"{where}: y is not finite")
+
+
+@torch.no_grad()
+def shape_with_state(subject: Subject) -> None:
+    """The same with a state, also where the call or the one before it brings no token."""
+    module = subject.module(torch.float32)
+    for batch in (2, 0):
+        for before in (0, 1, subject.length):
+            _, state = module(subject.inputs(batch, before, torch.float32))
+            for tokens in (0, 1, 2, 7):
+                x = subject.inputs(batch, tokens, torch.float32)
+                y, _ = module(x, state)
+                where = f"B = {batch}, {tokens} tokens after {before}"
+                require(y.shape == x.shape, f"{where}: y is {list(y.shape)}, x {list(x.shape)}")
+                require(bool(y.isfinite().all()), f"{where}: y is not finite")

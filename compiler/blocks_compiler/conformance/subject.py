@@ -1,0 +1,96 @@
+"""The mixer under test: its modules and inputs, made from a seed and nothing else."""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from math import lcm
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from blocks import Mixer, Polynomial, Sizes
+from blocks_compiler.backends.module import build_component
+
+LONGEST = 8192
+"""The longest sequence that is ever tried, in tokens, and only where nothing is computed."""
+
+
+class Subject:
+    """A mixer bound to a width, and what is needed to try it.
+
+    mixer    the declaration as given
+    bound    the same, its defaults filled in for d_model
+    """
+
+    def __init__(self, mixer: Mixer, d_model: int, seed: int = 0) -> None:
+        self.mixer, self.d_model, self.seed = mixer, d_model, seed
+        self.bound = mixer.bind(Sizes(d_model))
+        self.cost = self.bound.cost()
+        self.can = self.bound.capabilities()
+        self._modules: dict[torch.dtype, nn.Module] = {}
+
+    def fresh(self, dtype: torch.dtype = torch.float32, device: str = "cpu", seed: int | None = None) -> Any:
+        """A new module as the compiler would build it."""
+        name = str(dtype).removeprefix("torch.")
+        seed = self.seed if seed is None else seed
+        return build_component(self.mixer, self.d_model, seed=seed, device=device, dtype=name)
+
+    def start(self, module: nn.Module) -> None:
+        """Draw the weights of a module that `fresh` made."""
+        sys.modules[type(module).__module__].init_weights(module, self.seed)
+
+    def module(self, dtype: torch.dtype = torch.float64) -> Any:
+        """A module with every weight stirred, so that no zero bias and no weight of one hides a mistake.
+
+        Matrices get noise of standard deviation 1/sqrt(fan-in), vectors of 0.1.
+        """
+        if dtype not in self._modules:
+            made = self.fresh(dtype)
+            generator = torch.Generator().manual_seed(self.seed + 1)
+            with torch.no_grad():
+                for parameter in made.parameters():
+                    scale = parameter.shape[-1] ** -0.5 if parameter.ndim > 1 else 0.1
+                    noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+                    parameter += (scale * noise).to(dtype)
+            self._modules[dtype] = made
+        return self._modules[dtype]
+
+    def inputs(self, batch: int, tokens: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
+        """Standard normal x [batch, tokens, d_model]."""
+        generator = torch.Generator().manual_seed(1000 * self.seed + seed)
+        x = torch.randn(batch, tokens, self.d_model, generator=generator, dtype=torch.float64)
+        return x.to(dtype)
+
+    @property
+    def bounds(self) -> tuple[int, ...]:
+        """Lengths at which the mixer changes its ways, such as a window or a chunk: those of its cost."""
+        found = set()
+        for size in (self.cost.flops, self.cost.step or 0, self.cost.state, self.cost.state_fp32):
+            for monomial, _ in Polynomial.of(size).terms:
+                found |= {atom.bound for atom, _ in monomial if atom.bound}
+        return tuple(sorted(found))
+
+    @property
+    def length(self) -> int:
+        """A prime number of tokens that passes every bound twice, bounds above 64 aside."""
+        twice = 2 * max((bound for bound in self.bounds if bound <= 64), default=16)
+        return next_prime(max(37, twice + 2))
+
+    @property
+    def whole_lengths(self) -> tuple[int, ...]:
+        """Three lengths at which a cost is exact: below every bound, or a multiple of all of them."""
+        least = min(self.bounds, default=LONGEST)
+        step = lcm(*self.bounds) if self.bounds else 16
+        short = [tokens for tokens in (2, 5, 24) if tokens <= least]
+        whole = [tokens for tokens in (step, 2 * step, 3 * step) if 2 <= tokens <= LONGEST]
+        return tuple(sorted([*dict.fromkeys((*short[:1], *whole, *short))][:3]))
+
+
+@lru_cache
+def next_prime(number: int) -> int:
+    """The least prime at or above a number."""
+    while any(number % divisor == 0 for divisor in range(2, int(number**0.5) + 1)):
+        number += 1
+    return number

@@ -1,0 +1,46 @@
+"""The suite as a parametrised pytest: one case a property, a waived one skipped with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from blocks import Mixer
+from blocks.diagnostics import did_you_mean
+from blocks_compiler.backends.module import check_component
+from blocks_compiler.conformance.cases import CASES, Case
+from blocks_compiler.conformance.subject import Subject
+
+
+def make_test(mixer: Mixer, *, waive: Mapping[str, str], d_model: int, seed: int) -> Callable[..., Any]:
+    """The function behind `blocks.testing.conformance`, which says what it takes and raises."""
+    check_waivers(waive)
+    check_component(mixer, d_model)
+    subject = Subject(mixer, d_model, seed)
+
+    @pytest.mark.parametrize("case", [parameter(case, waive) for case in CASES if case.applies(subject)])
+    def test(case: Case) -> None:
+        case.check(subject)
+
+    test.__doc__ = f"Conformance of {mixer!r} at d_model = {d_model}."
+    return test
+
+
+def parameter(case: Case, waive: Mapping[str, str]) -> Any:
+    """A case as a parameter; skipped where it is waived."""
+    marks = [pytest.mark.skip(reason=f"waived: {waive[case.name]}")] if case.name in waive else []
+    return pytest.param(case, id=case.name, marks=marks)
+
+
+def check_waivers(waive: Mapping[str, str]) -> None:
+    """Raise ValueError for a case that does not exist, or a reason that is none."""
+    names = [case.name for case in CASES]
+    for name, reason in waive.items():
+        if name not in names:
+            near = did_you_mean(name, names)
+            hint = f"did you mean {near!r}?" if near else f"cases: {', '.join(names)}"
+            raise ValueError(f"no case is called {name!r}; {hint}")
+        if not isinstance(reason, str) or not reason.strip():
+            raise ValueError(f"waiving {name!r} needs a reason: waive={{{name!r}: 'because …'}}")

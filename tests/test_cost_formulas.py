@@ -1,0 +1,105 @@
+"""Cost formulas against torch's own counters, FlopCounterMode and numel, for every block at three shapes."""
+
+from functools import partial
+
+import pytest
+import torch
+from blocks_attention.specs import GroupedQuery, MultiHead, MultiQuery, SlidingWindow
+from blocks_embeddings.specs import Tokens
+from blocks_feedforward.specs import MLP, GatedMLP
+from blocks_heads.specs import LM
+from blocks_norms.specs import LayerNorm, RMSNorm
+from blocks_positions.specs import Learned, RoPE, Sinusoidal
+from blocks_ssm.specs import Mamba, Mamba2
+
+from blocks import Component, Mixer, Registry, Sizes
+from blocks_compiler.backends.module import build_component
+from blocks_compiler.conformance import cost
+from blocks_compiler.conformance.subject import Subject
+
+WIDTHS = (32, 64, 96)
+MIXERS: dict[str, list[Mixer]] = {
+    "multi_head": [MultiHead(n_heads=4), MultiHead(n_heads=2, head_dim=24, qkv_bias=True, position=RoPE())],
+    "grouped_query": [GroupedQuery(n_heads=8, n_kv_heads=2), GroupedQuery(n_heads=16, head_dim=8, out_bias=True)],
+    "multi_query": [MultiQuery(n_heads=4), MultiQuery()],
+    "sliding_window": [SlidingWindow(n_heads=4, window=8), SlidingWindow(n_heads=4, n_kv_heads=2, window=20)],
+    "mlp": [MLP(), MLP(d_ff=50, activation="relu2", bias=True)],
+    "gated_mlp": [GatedMLP(), GatedMLP(d_ff=40, activation="reglu", bias=True)],
+    "mamba": [Mamba(), Mamba(d_inner=80, dt_rank=3, d_state=4, d_conv=3, chunk_size=8, bias=True, conv_bias=False)],
+    "mamba2": [
+        Mamba2(head_dim=16),
+        Mamba2(n_heads=6, head_dim=8, d_state=24, n_groups=3, d_conv=2, chunk_size=16, bias=True),
+        Mamba2(n_heads=4, head_dim=8, gated_norm=False, conv_bias=False, chunk_size=32),
+    ],
+}
+SHAPES = [
+    pytest.param(partial(Subject, mixer, width), id=f"{name}-{number}-{width}")
+    for name, mixers in MIXERS.items()
+    for number, mixer in enumerate(mixers)
+    for width in WIDTHS
+]
+OTHERS: dict[str, list[Component]] = {
+    "embedding": [Tokens(), Tokens(vocab_size=7)],
+    "head": [LM(), LM(bias=True, vocab_size=11)],
+    "norm": [RMSNorm(), LayerNorm(), LayerNorm(bias=False)],
+    "position": [Learned(max_len=19), Sinusoidal()],
+}
+PARTS = [
+    pytest.param(component, width, id=f"{component.name}-{number}-{width}")
+    for components in OTHERS.values()
+    for number, component in enumerate(components)
+    for width in WIDTHS
+]
+
+
+def test_every_registered_block_is_here():
+    registry = Registry.installed(plugins=False)
+    assert set(registry.names("mixer")) == MIXERS.keys()
+    for kind, components in OTHERS.items():
+        named = {registry.find(kind, name).load() for name in registry.names(kind)} - {RoPE}
+        assert named == {type(component) for component in components}
+
+
+@pytest.mark.parametrize("make", SHAPES)
+def test_mixer(make):
+    subject = make()
+    cost.parameters(subject)
+    cost.flops(subject)
+    if "cached" in subject.can:
+        cost.step_flops(subject)
+        cost.state_size(subject)
+
+
+@pytest.mark.parametrize(("component", "width"), PARTS)
+def test_part(component, width):
+    sizes = Sizes(width, vocab_size=101)
+    bound = component.bind(sizes)
+    module = build_component(bound, width, device="meta")
+    declared = bound.cost()
+    assert declared.parameters(width) == sum(parameter.numel() for parameter in module.parameters())
+    for tokens in (1, 5, 16):
+        x = torch.empty(1, tokens, width, device="meta")
+        ids = torch.empty(1, tokens, dtype=torch.int64, device="meta")
+        counted, _ = cost.count_flops(module, ids if isinstance(component, Tokens) else x)
+        assert declared.forward(tokens, width) == counted
+
+
+def test_a_position_counts_what_it_has_seen():
+    for component in (Learned(max_len=9), Sinusoidal()):
+        _, state = build_component(component, 8)(torch.zeros(3, 5, 8))
+        assert component.cost().state_bytes(5, 8, 4) == state[:1].nbytes
+
+
+def test_a_tied_head_owns_no_table():
+    bound = LM(tied=True, bias=True).bind(Sizes(8, vocab_size=10))
+    assert bound.cost().parameters(8) == 10
+    assert bound.cost().forward(3, 8) == 2 * 10 * 8 * 3
+
+
+@pytest.mark.parametrize("chunk", [8, 64])
+def test_between_whole_chunks_the_scan_costs_no_more_than_declared(chunk):
+    subject = Subject(Mamba2(n_heads=4, head_dim=8, d_state=8, chunk_size=chunk), 32)
+    module = subject.fresh(device="meta")
+    for tokens in (2, chunk - 1, chunk + 1, 2 * chunk + 3):
+        counted, _ = cost.count_flops(module, torch.empty(1, tokens, 32, device="meta"))
+        assert counted <= subject.cost.forward(tokens, 32)
