@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 
 def ratio(ours: Callable[[], object], theirs: Callable[[], object], runs: int, warmup: int = 2) -> tuple[float, float]:
@@ -23,14 +25,12 @@ def ratio(ours: Callable[[], object], theirs: Callable[[], object], runs: int, w
 
 def machine() -> str:
     """The hardware and versions, for a result file."""
-    import os
-
     import torch
 
     name = platform.processor() or platform.machine()
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as stream:
-            name = next(line.split(":", 1)[1].strip() for line in stream if line.startswith("model name"))
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
     return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"

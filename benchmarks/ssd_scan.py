@@ -58,7 +58,7 @@ def main() -> int:
                 if grad:
                     torch.autograd.grad(y, leaves, weight)
 
-        a, b = ratio(lambda: call(ours), lambda: call(theirs), args.runs)  # noqa: B023
+        a, b = ratio(lambda: call(ours), lambda: call(theirs), args.runs)
         met &= a / b <= AIM
         what = "forward + backward" if grad else "forward"
         rows.append(f"| {what} | {1e3 * a:.1f} | {1e3 * b:.1f} | {a / b:.3f} | {AIM} |")

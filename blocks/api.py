@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from blocks.diagnostics import Diagnostic, RecipeError
+from blocks.diagnostics import BlocksError, Diagnostic, RecipeError
 from blocks.reader import Document, read, read_file
 from blocks.recipe import Recipe
 from blocks.validation import report_validation, without_unknown_keys

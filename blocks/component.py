@@ -85,10 +85,10 @@ class Component(BaseModel):
         """Fill the defaults that depend on the model's sizes (head_dim, d_ff …). Called once `check` is silent."""
         return self
 
-    def construct(self, width: int) -> Call:
+    def call(self, width: int) -> Call:
         """The constructor call for an input of `width` channels (d_model; head_dim inside attention)."""
         options = {
-            name: value.construct(width) if isinstance(value, Component) else value
+            name: value.call(width) if isinstance(value, Component) else value
             for name in type(self).model_fields
             for value in [getattr(self, name)]
         }

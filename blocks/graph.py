@@ -33,6 +33,9 @@ class Port:
         return " ".join(str(size) for size in self.shape) if self.shape is not None else "?"
 
 
+NOTHING = Cost()
+
+
 @dataclass(slots=True, eq=False)
 class Node:
     """A component at a path. Passes fill in what they find out: shapes, ties, kernels, inside, cost.
@@ -52,11 +55,11 @@ class Node:
     inside: Inside | None = None
     ties: tuple[tuple[str, str], ...] = ()
     kernels: tuple[tuple[str, str], ...] = ()
-    cost: Cost = Cost()
+    cost: Cost = NOTHING
     origin: tuple[str | int, ...] = ()
 
 
-class BlockGraph(nx.DiGraph):  # type: ignore[misc]
+class BlockGraph(nx.DiGraph):  # type: ignore[type-arg]
     """A networkx DiGraph of `Node`s. A pass owns the graph that it is given and returns it, filled in or rewritten.
 
     Nodes are keyed by path, in the order of execution, and hold `node=Node`; edges hold

@@ -2,8 +2,8 @@
 
     python examples/read_itself.py BUILD [TEXT]
 
-BUILD is a folder that `blocks build` wrote, TEXT a file (README.md). One `forward` serves both: state is an argument
-and a result, so decoding is `forward` on a chunk of one token. Exit code 1 when the two disagree.
+BUILD is a folder that `blocks build` wrote, TEXT a file (README.md). One `forward` serves both: state is an
+argument and a result, so decoding is `forward` on a chunk of one token. Exit code 1 when the two disagree.
 """
 
 from __future__ import annotations

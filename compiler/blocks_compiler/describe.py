@@ -10,7 +10,7 @@ from blocks.stacks import BlockType
 
 
 def options(component: Component, written: Iterable[str] | None = None) -> dict[str, str]:
-    """Option -> value of what matters: `written` ones first, in their order, then those that differ from a default.
+    """Option -> value of what matters: first those `written`, then those that differ from a default.
 
     Without `written`, sizes that were derived from the model's are told as well.
     """
@@ -26,7 +26,7 @@ def options(component: Component, written: Iterable[str] | None = None) -> dict[
 
 
 def block_options(plan: Plan, block: BlockType) -> dict[str, str]:
-    """The options of a block's mixer: as the recipe wrote them, or all that matter where an override changed some."""
+    """The options of a block's mixer: as the recipe wrote them; all that matter where an override did."""
     written = plan.canonical.blocks.get(block.name)
     if written is None or block.origin[:1] != ("blocks",) or not written.options:
         return options(block.mixer)

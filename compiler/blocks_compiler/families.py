@@ -1,4 +1,4 @@
-"""What a mixer is, told from the operations inside it, so that a stranger's mixer gets its colour as ours do."""
+"""What a mixer is, told from the operations inside it, so that a stranger's mixer gets a colour too."""
 
 from __future__ import annotations
 

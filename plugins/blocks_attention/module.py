@@ -211,8 +211,10 @@ class SlidingWindowAttention(nn.Module):
         if not exporting:
             if T > 2 * W:
                 return attend_blocks(q, k, v, mask, W)
-            if mask is None and S <= W and (T == S or T == 1):  # the window hides nothing
-                return attend(q, k, v, is_causal=T == S)
+            if mask is None and S <= W and T == S:  # the window hides nothing
+                return attend(q, k, v, is_causal=True)
+            if mask is None and S <= W and T == 1:
+                return attend(q, k, v)
         near = torch.ones(T, S, dtype=torch.bool, device=q.device).tril(S - T).triu(S - T - W + 1)
         return attend(q, k, v, near if mask is None else near & mask[:, None, None, :])
 

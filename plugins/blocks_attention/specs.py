@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ class MultiHead(Mixer):
 
     module = "blocks_attention.module:Attention"
     symbol = "*"
-    phrases = ("multi-head attention", "attention", "self-attention", "full attention", "MHA")
+    phrases: ClassVar[tuple[str, ...]] = ("multi-head attention", "attention", "self-attention", "full attention", "MHA")
 
     n_heads: int | None = Field(None, gt=0, description="query heads; default: d_model / head_dim")
     n_kv_heads: int | None = Field(None, gt=0, description="key/value heads; default: n_heads")
@@ -102,7 +102,7 @@ class MultiHead(Mixer):
         heads: Any = self.n_heads or D / dim
         return heads, self.n_kv_heads or heads, dim
 
-    def construct(self, width: int) -> Call:
+    def call(self, width: int) -> Call:
         heads, kv_heads, dim = self.n_heads, self.n_kv_heads, self.head_dim
         assert heads is not None
         assert dim is not None
@@ -112,7 +112,7 @@ class MultiHead(Mixer):
         options |= {"qkv_bias": self.qkv_bias, "out_bias": self.out_bias}
         if self.mask == "bidirectional":
             options["causal"] = False
-        options["position"] = self.position.construct(dim) if self.position is not None else None
+        options["position"] = self.position.call(dim) if self.position is not None else None
         sliding = "blocks_attention.module:SlidingWindowAttention"
         return Call(sliding if self.window is not None else self.module, (width,), options)
 
@@ -166,7 +166,7 @@ class MultiHead(Mixer):
 class GroupedQuery(MultiHead):
     """Query heads in groups that share a key/value head (Ainslie et al. 2023, arXiv:2305.13245)."""
 
-    phrases = ("grouped-query attention", "GQA")
+    phrases: ClassVar[tuple[str, ...]] = ("grouped-query attention", "GQA")
 
     n_kv_heads: int = Field(8, gt=0, description="key/value heads")
 
@@ -174,7 +174,7 @@ class GroupedQuery(MultiHead):
 class MultiQuery(MultiHead):
     """All query heads share one key/value head (Shazeer 2019, arXiv:1911.02150)."""
 
-    phrases = ("multi-query attention", "MQA")
+    phrases: ClassVar[tuple[str, ...]] = ("multi-query attention", "MQA")
 
     n_kv_heads: Literal[1] = Field(1, description="key/value heads: one")
 
@@ -182,6 +182,6 @@ class MultiQuery(MultiHead):
 class SlidingWindow(MultiHead):
     """Attention to the last `window` tokens (Beltagy et al. 2020, arXiv:2004.05150, section 3.1)."""
 
-    phrases = ("sliding-window attention", "local attention", "SWA")
+    phrases: ClassVar[tuple[str, ...]] = ("sliding-window attention", "local attention", "SWA")
 
     window: int = Field(4096, gt=0, description="a token sees itself and the window - 1 tokens before it")

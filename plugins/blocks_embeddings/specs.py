@@ -27,7 +27,7 @@ class Tokens(Embedding):
     def bind(self, sizes: Sizes) -> Self:
         return self.model_copy(update={"vocab_size": self.vocab_size or sizes.vocab_size})
 
-    def construct(self, width: int) -> Call:
+    def call(self, width: int) -> Call:
         return Call(self.module, (self.vocab_size, width))
 
     def cost(self) -> Cost:

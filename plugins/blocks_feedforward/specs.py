@@ -63,7 +63,7 @@ class GatedMLP(Mixer):
     def bind(self, sizes: Sizes) -> Self:
         return self.model_copy(update={"d_ff": self.d_ff or -(-8 * sizes.d_model // 192) * 64})
 
-    def construct(self, width: int) -> Call:
+    def call(self, width: int) -> Call:
         options = {"d_ff": self.d_ff, "activation": self.functions[self.activation], "bias": self.bias}
         return Call(self.module, (width,), options)
 

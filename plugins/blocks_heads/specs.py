@@ -31,7 +31,7 @@ class LM(Head):
     def bind(self, sizes: Sizes) -> Self:
         return self.model_copy(update={"vocab_size": self.vocab_size or sizes.vocab_size})
 
-    def construct(self, width: int) -> Call:
+    def call(self, width: int) -> Call:
         return Call(self.module, (width, self.vocab_size), {"bias": self.bias})
 
     def cost(self) -> Cost:

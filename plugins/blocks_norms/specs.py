@@ -32,7 +32,7 @@ class LayerNorm(Norm):
     eps: float = Field(1e-5, gt=0, description="added to the variance")
     bias: bool = Field(True, description="a learned shift")
 
-    def construct(self, width: int) -> Call:
+    def call(self, width: int) -> Call:
         return Call(self.module, (width,), {"eps": self.eps} | ({} if self.bias else {"bias": False}))
 
     def cost(self) -> Cost:

@@ -54,7 +54,7 @@ class RoPE(Position):
             elif not given and name in needed:
                 yield Complaint("scaling", f"{self.scaling} scaling needs {name}", help=f"add {name}", code="B0202")
 
-    def construct(self, width: int) -> Call:
+    def call(self, width: int) -> Call:
         options: dict[str, Any] = {"theta": self.theta}
         if self.rotary_dim is not None and self.rotary_dim != width:
             options["rotary_dim"] = self.rotary_dim

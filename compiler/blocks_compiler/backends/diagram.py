@@ -14,7 +14,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, Union
 
 from blocks import BlockGraph, Component, Mixer, Node, Op, Plan, Polynomial, Port
 from blocks.inside import Shape
@@ -25,7 +25,7 @@ from blocks_compiler.families import family
 from blocks_compiler.fold import Folded, Repeat, fold
 
 if TYPE_CHECKING:
-    import graphviz
+    import graphviz  # type: ignore[import-untyped]
 
 MAX_DRAWN = 240
 """Blocks drawn at most; of a longer column the middle is left out and counted."""
@@ -67,6 +67,9 @@ class _Block:
         return layer.type.name if layer is not None else self.nodes[0].path
 
 
+_Wire: TypeAlias = tuple[str, str, Union[Shape, None]]  # noqa: UP007 - a runtime alias
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Step:
     """One thing that a card draws: a node, or an operation of an opened mixer; `reads`: (step, port, shape)."""
@@ -74,7 +77,7 @@ class _Step:
     name: str
     node: Node
     op: Op | None
-    reads: tuple[tuple[str, str, Shape | None], ...]
+    reads: tuple[_Wire, ...]
 
 
 def _items(graph: BlockGraph) -> Iterator[Node | _Block]:
@@ -94,7 +97,9 @@ def _items(graph: BlockGraph) -> Iterator[Node | _Block]:
 
 def _block(nodes: list[Node]) -> _Block:
     layer = nodes[0].layer
-    return _Block(tuple(nodes), (layer.type if layer else None, *((node.role, id(node.component)) for node in nodes)))
+    return _Block(
+        tuple(nodes), (layer.type if layer else None, *((node.role, id(node.component)) for node in nodes))
+    )
 
 
 class _Diagram:
@@ -149,13 +154,19 @@ class _Diagram:
     def _title(self) -> str:
         plan = self.plan
         total = sum(node.cost.parameters(self.width) for node in self.graph.walk())
-        facts = [f"{units.count(total)} parameters", f"{sum(self.counts.values()):,} blocks", f"d_model {self.width:,}"]
+        facts = [
+            f"{units.count(total)} parameters",
+            f"{sum(self.counts.values()):,} blocks",
+            f"d_model {self.width:,}",
+        ]
         if plan.sizes.vocab_size:
             facts.append(f"vocabulary {plan.sizes.vocab_size:,}")
         name = f'<FONT POINT-SIZE="17"><B>{_text(plan.name)}</B></FONT>'
         line = f'<FONT POINT-SIZE="10.5" COLOR="{self.theme.faint}">{_text("  ·  ".join(facts))}</FONT>'
         rows = "".join(f'<TR><TD ALIGN="LEFT">{text}</TD></TR>' for text in (name, line))
-        return f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="2">{rows}<TR><TD HEIGHT="8"></TD></TR></TABLE>>'
+        return (
+            f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="2">{rows}<TR><TD HEIGHT="8"></TD></TR></TABLE>>'
+        )
 
     # The column
 
@@ -205,7 +216,9 @@ class _Diagram:
             return
         parameters = node.cost.parameters(self.width)
         ties = [owner for _, owner in node.ties]
-        note = f"tied to {ties[0]}" if ties and not parameters else units.count(parameters) if parameters else ""
+        note = (
+            f"tied to {ties[0]}" if ties and not parameters else units.count(parameters) if parameters else ""
+        )
         title = {"embedding": "embedding", "position": "positions", "head": "head"}.get(node.role, "")
         dot.node(
             node.path, self._label(f"{node.component.name} {title}".strip(), note, wide=COLUMN),
@@ -214,7 +227,9 @@ class _Diagram:
         self._follow(node.path, node.inputs[0])
 
     def _last_is_head(self, node: Node) -> bool:
-        return any(self.graph.node(source).role == "head" for source, _ in self.graph.sources(node.path).values())
+        return any(
+            self.graph.node(source).role == "head" for source, _ in self.graph.sources(node.path).values()
+        )
 
     def _stack(self, dot: graphviz.Digraph, run: list[_Block]) -> None:
         """Draw a run of blocks."""
@@ -298,7 +313,9 @@ class _Diagram:
             if node.role == "mixer" and self.inside and node.inside is not None:
                 made = {op.name: op for op in node.inside.ops}
                 for op in node.inside.ops:
-                    wires = [(f"op.{name}", name, made[name].shape) for name in op.inputs if name in made]
+                    wires: list[_Wire] = [
+                        (f"op.{name}", name, made[name].shape) for name in op.inputs if name in made
+                    ]
                     wires += [wire for wire in reads if "x" in op.inputs]
                     steps.append(_Step(f"op.{op.name}", node, op, tuple(wires)))
                 exits[node.path] = steps[-1].name
@@ -328,12 +345,21 @@ class _Diagram:
             for step in steps:
                 self._wires(card, prefix, step, steps)
             card.node(prefix + "y", "<<I>y</I>>", **ends)
-            card.edge(prefix + steps[-1].name, prefix + "y", tooltip=_tip(str(steps[-1].node.outputs[-1])), weight="50")
+            card.edge(
+                prefix + steps[-1].name,
+                prefix + "y",
+                tooltip=_tip(str(steps[-1].node.outputs[-1])),
+                weight="50",
+            )
         return prefix, prefix + "y"
 
     def _card_title(self, block: _Block, count: int) -> str:
         layer = block.nodes[0].layer
-        symbol = f'<FONT FACE="Courier,monospace"><B>{_text(layer.symbol)}</B></FONT>  ' if layer is not None else ""
+        symbol = (
+            f'<FONT FACE="Courier,monospace"><B>{_text(layer.symbol)}</B></FONT>  '
+            if layer is not None
+            else ""
+        )
         note = f'<FONT COLOR="{self.theme.faint}" POINT-SIZE="10">×{count:,}</FONT>'
         return f"<{symbol}<B>{_text(block.name)}</B>  {note}>"
 
@@ -410,7 +436,9 @@ class _Diagram:
             elif step.op is None or source not in operations:
                 card.edge(prefix + source, prefix + step.name, tooltip=_tip(self._shape(axes)), weight="50")
 
-    def _residual(self, card: graphviz.Digraph, prefix: str, source: str, step: _Step, steps: list[_Step]) -> None:
+    def _residual(
+        self, card: graphviz.Digraph, prefix: str, source: str, step: _Step, steps: list[_Step]
+    ) -> None:
         """The residual stream: a rail beside the sublayer, held by two dashes of its width."""
         look = {"color": self.theme.residual, "penwidth": "1.8", "tooltip": "residual"}
         via = [f"{prefix}rail.{end}" for end in ("top", "bottom")]
@@ -445,7 +473,11 @@ class _Diagram:
         sizes = {"d_model": self.width, "vocab_size": self.plan.sizes.vocab_size}
         words = []
         for each in shape or ():
-            value = sizes.get(each) or each if isinstance(each, str) else Polynomial.of(each).evaluate({"D": self.width})
+            value = (
+                sizes.get(each) or each
+                if isinstance(each, str)
+                else Polynomial.of(each).evaluate({"D": self.width})
+            )
             words.append(str(value))
         return " ".join(words)
 
@@ -469,7 +501,10 @@ class _Diagram:
     def _tall_label(self, component: Component, block: _Block, right: str) -> str:
         """The mixer's name above its options, one a line."""
         rows = [self._row(f"<B>{_text(component.name)}</B>", right or " ", CARD)]
-        rows += [self._row(self._small(name), value, CARD) for name, value in self._chosen(component, block).items()]
+        rows += [
+            self._row(self._small(name), value, CARD)
+            for name, value in self._chosen(component, block).items()
+        ]
         return f"<{TABLE}{''.join(rows)}</TABLE>>"
 
     def _chosen(self, component: Component, block: _Block) -> dict[str, str]:

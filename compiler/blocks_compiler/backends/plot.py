@@ -23,7 +23,9 @@ def plot(meters: Sequence[Meter], contexts: Sequence[int], path: Path) -> None:
     Raises UsageError for another suffix or a single context, BlocksError B0806 without matplotlib.
     """
     if path.suffix.lower() not in FORMATS:
-        raise UsageError.of("B0805", f"a plot cannot be written to {path}", help=f"end it in {', '.join(FORMATS)}")
+        raise UsageError.of(
+            "B0805", f"a plot cannot be written to {path}", help=f"end it in {', '.join(FORMATS)}"
+        )
     if len(contexts) < 2:
         raise UsageError.of("B0805", "a plot needs a range of contexts", help="--context 1k..1M")
     try:
@@ -36,7 +38,7 @@ def plot(meters: Sequence[Meter], contexts: Sequence[int], path: Path) -> None:
         ) from None
     from io import BytesIO
 
-    settings = {
+    settings: Any = {
         "font.family": ["DejaVu Sans"],
         "font.size": 9.5,
         "svg.hashsalt": "blocks",
@@ -62,7 +64,10 @@ def plot(meters: Sequence[Meter], contexts: Sequence[int], path: Path) -> None:
         buffer = BytesIO()
         metadata = {"Date": None} if path.suffix.lower() == ".svg" else {"CreationDate": None}
         figure.savefig(
-            buffer, format=path.suffix[1:].lower(), dpi=200, metadata=None if path.suffix.lower() == ".png" else metadata
+            buffer,
+            format=path.suffix[1:].lower(),
+            dpi=200,
+            metadata=None if path.suffix.lower() == ".png" else metadata,
         )
     write_bytes(path, buffer.getvalue())
 
@@ -81,7 +86,9 @@ def _panel(
     axes.set_xscale("log")
     axes.set_yscale("log", base=base)
     for values, color in zip(lines, _colors(len(lines)), strict=True):
-        axes.plot(contexts, values, color=color, linewidth=2.4, solid_capstyle="round", solid_joinstyle="round")
+        axes.plot(
+            contexts, values, color=color, linewidth=2.4, solid_capstyle="round", solid_joinstyle="round"
+        )
         axes.plot(contexts[-1:], values[-1:], "o", color=color, markersize=5.5)
     axes.set_xlim(contexts[0], contexts[-1] * (contexts[-1] / contexts[0]) ** 0.03)
     positive = [value for values in lines for value in values if value > 0] or [1.0]
@@ -119,7 +126,10 @@ def _label_lines(
     axes.figure.canvas.draw()
     low, high = (axes.transData.transform((contexts[0], y))[1] for y in axes.get_ylim())
     gap = 27 * axes.figure.dpi / 72
-    wanted = [(axes.transData.transform((contexts[-1], max(v[-1], axes.get_ylim()[0])))[1], i) for i, v in enumerate(lines)]
+    wanted = [
+        (axes.transData.transform((contexts[-1], max(v[-1], axes.get_ylim()[0])))[1], i)
+        for i, v in enumerate(lines)
+    ]
     placed: dict[int, float] = {}
     previous = low - gap
     for y, index in sorted(wanted):

@@ -74,7 +74,7 @@ def generate(graph: BlockGraph) -> Source:
 def generate_component(component: Component, width: int) -> Source:
     """The file of one component alone, with `make` and `init_weights`. Raises BuildError."""
     writer = Calls(Inliner())
-    text = writer.call(component.construct(width), 4)
+    text = writer.call(component.call(width), 4)
     init = writer.inliner.add(f"{RUNTIME}:init_weights")
     writer.inliner.imports.add("from torch import nn")
     name = type(component).__name__
@@ -111,11 +111,11 @@ class _Writer:
         """Inline every class before anything is named, so that no name of a recipe hides one of theirs."""
         for kind in dict.fromkeys(layer.type for layer in self.layers):
             self.inliner.add(f"{RUNTIME}:{self._block(kind)}")
-            self._take_in(Call("torch.nn:Identity") if kind.norm is None else kind.norm.construct(self.width))
-            self._take_in(kind.mixer.construct(self.width))
+            self._take_in(Call("torch.nn:Identity") if kind.norm is None else kind.norm.call(self.width))
+            self._take_in(kind.mixer.call(self.width))
         for stage in self.plan.stages:
             if stage.component is not None:
-                self._take_in(stage.component.construct(self.width))
+                self._take_in(stage.component.call(self.width))
         self.inliner.add(f"{RUNTIME}:init_weights")
         self.inliner.imports |= {"from typing import Any", "from torch import Tensor", "from torch import nn"}
 
@@ -187,7 +187,7 @@ class _Writer:
         for stage in self.plan.stages:
             if not stage.layers:
                 assert stage.component is not None
-                call = stage.component.construct(self.width)
+                call = stage.component.call(self.width)
                 tied = ", tied to the embedding" if self.graph.node(stage.path).ties else ""
                 rows.append((stage.path, brief(call) + tied))
                 continue
@@ -198,8 +198,8 @@ class _Writer:
                 counts[layer.type] = counts.get(layer.type, 0) + 1
             for kind, count in counts.items():
                 letter = next(layer.symbol for layer in stage.layers if layer.type is kind)
-                call = brief(kind.mixer.construct(self.width))
-                rows.append(("", f"{letter} {count} x {_formula(kind)}, {call}"))
+                words = brief(kind.mixer.call(self.width))
+                rows.append(("", f"{letter} {count} x {_formula(kind)}, {words}"))
         left = max(len(name) for name, _ in rows)
         return [line for name, text in rows for line in row(name, text, left)]
 
@@ -207,8 +207,8 @@ class _Writer:
 
     def _maker(self, kind: BlockType, name: str) -> str:
         block = self.inliner.add(f"{RUNTIME}:{self._block(kind)}")
-        norm = Call("torch.nn:Identity") if kind.norm is None else kind.norm.construct(self.width)
-        inner = [self.calls.call(norm, 8), self.calls.call(kind.mixer.construct(self.width), 8)]
+        norm = Call("torch.nn:Identity") if kind.norm is None else kind.norm.call(self.width)
+        inner = [self.calls.call(norm, 8), self.calls.call(kind.mixer.call(self.width), 8)]
         flat = f"    return {block}({', '.join(inner)})"
         if len(flat) > WIDTH or "\n" in flat:
             flat = f"    return {block}(\n        {inner[0]},\n        {inner[1]},\n    )"
@@ -247,7 +247,7 @@ class _Writer:
             made = f"make() for make in {stage.path.upper()}"
             return f"nn.ModuleList({made})" if stage.layers else "nn.ModuleList()"
         assert stage.component is not None
-        return self.calls.call(stage.component.construct(self.width), 8)
+        return self.calls.call(stage.component.call(self.width), 8)
 
     def _forward(self) -> list[str]:
         result = "logits" if self._has_head() else "hidden states"

@@ -19,21 +19,34 @@ DEFAULT_CONTEXT = "4096"
 
 
 def configure(parser: ArgumentParser) -> None:
+    """Add the arguments."""
     add_recipe(parser, many=True)
     parser.add_argument(
-        "--context", metavar="N|A..B", help=f"tokens, such as 8192 or 128k, or a range 1k..1M (default: {DEFAULT_CONTEXT})"
+        "--context",
+        metavar="N|A..B",
+        help=f"tokens, such as 8192 or 128k, or a range 1k..1M (default: {DEFAULT_CONTEXT})",
     )
-    parser.add_argument("--batch", default="1", metavar="B", help="sequences that hold state at once (default: 1)")
-    parser.add_argument("--dtype", choices=ITEMSIZE, default="bfloat16", help="of the state (default: bfloat16)")
-    parser.add_argument("--blocks", action="store_true", help="a row for each block, not for each kind of block")
+    parser.add_argument(
+        "--batch", default="1", metavar="B", help="sequences that hold state at once (default: 1)"
+    )
+    parser.add_argument(
+        "--dtype", choices=ITEMSIZE, default="bfloat16", help="of the state (default: bfloat16)"
+    )
+    parser.add_argument(
+        "--blocks", action="store_true", help="a row for each block, not for each kind of block"
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="plot into .svg, .png or .pdf")
     add_json(parser)
 
 
 def run(args: Namespace) -> int:
+    """Run the command; returns the exit code."""
     contexts = series(args.context or ("1k..1M" if args.output else DEFAULT_CONTEXT))
     batch = count(args.batch, "--batch")
-    graphs = [compile_plan(plan_of(name, args), registry=args.registry, kernels="reference") for name in args.recipes]
+    graphs = [
+        compile_plan(plan_of(name, args), registry=args.registry, kernels="reference")
+        for name in args.recipes
+    ]
     meters = [Meter(graph, batch=batch, dtype=args.dtype) for graph in graphs]
     if args.output is not None:
         from blocks_compiler.backends.plot import plot
@@ -98,7 +111,11 @@ def _one(page: Page, meter: Meter, report: Report, *, each: bool) -> None:
     )  # fmt: skip
     page.line()
     numbers = ("parameters", "share", "forward", "train", "decode", "state")
-    colors = {layer.type.name: family(layer.type.mixer) for layer in meter.plan.layers} if meter.plan.layers else {}
+    colors = (
+        {layer.type.name: family(layer.type.mixer) for layer in meter.plan.layers}
+        if meter.plan.layers
+        else {}
+    )
     if each:
         table = Table(("path", "block", "mixer", *numbers), "<<<>>>>>>", ("mixer", "block"))
         for row in report.rows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -34,7 +33,7 @@ def run(args: Namespace) -> int:
     fresh = args.output.with_name(f".{args.output.name}.new-{secrets.token_hex(4)}")
     try:
         fresh.write_text(source.text, encoding="utf-8")
-        os.replace(fresh, args.output)
+        fresh.replace(args.output)
     finally:
         fresh.unlink(missing_ok=True)
     print(f"{args.output}: class {source.class_name}, {source.text.count(chr(10))} lines")

@@ -24,7 +24,8 @@ def harmless(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        " " if c in "\n\t" else "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c)[0] == "C" else c for c in text
+        " " if c in "\n\t" else "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c)[0] == "C" else c
+        for c in text
     )
 
 

@@ -14,27 +14,35 @@ from blocks_compiler.commands.page import Cell, Page, Table
 
 
 def configure(parser: ArgumentParser) -> None:
+    """Add the arguments."""
     parser.add_argument("--kind", choices=KINDS, help="one kind only")
     add_json(parser)
 
 
 def run(args: Namespace) -> int:
+    """Run the command; returns the exit code."""
     rows = [row for row in as_json(args.registry) if args.kind in (None, row["kind"])]
     if args.json:
         print(json.dumps(rows, indent=2))
         return 0
     page = Page(color=args.color)
     table = Table(("kind", "name", "distribution", "status", ""), "<<<<<", ("", "distribution"))
-    about = {(entry.kind, entry.name, entry.plugin.distribution): entry.help for entry in args.registry.entries}
+    about = {
+        (entry.kind, entry.name, entry.plugin.distribution): entry.help for entry in args.registry.entries
+    }
     shown = ""
-    for row in sorted(rows, key=lambda row: list(KINDS).index(str(row["kind"])) if row["kind"] in KINDS else -1):
+    for row in sorted(
+        rows, key=lambda row: list(KINDS).index(str(row["kind"])) if row["kind"] in KINDS else -1
+    ):
         good = row["status"] == "ok"
         table.add(
             Cell(str(row["kind"] if row["kind"] != shown else ""), "dim"),
             Cell(str(row["name"]), "bold"),
             f"{row['distribution']} {row['version']}",
             str(row["status"]),
-            str(row["error"] or about.get((row["kind"], row["name"], row["distribution"]), "")) if good else str(row["error"]),
+            str(row["error"] or about.get((row["kind"], row["name"], row["distribution"]), ""))
+            if good
+            else str(row["error"]),
         )
         shown = str(row["kind"])
     page.table(table, indent=0)
@@ -49,8 +57,21 @@ def as_json(registry: Registry) -> list[dict[str, str | None]]:
         twice = claims[entry.kind, entry.name] > 1
         plugin = entry.plugin
         error = f"claimed by several: write {plugin.distribution}:{entry.name}" if twice else None
-        rows.append(_row(entry.name, entry.kind, plugin.distribution, plugin.version, "ambiguous" if twice else "ok", error))
-    rows += [_row(p.name, "plugin", p.distribution, p.version, "failed", p.error) for p in registry.plugins if p.error]
+        rows.append(
+            _row(
+                entry.name,
+                entry.kind,
+                plugin.distribution,
+                plugin.version,
+                "ambiguous" if twice else "ok",
+                error,
+            )
+        )
+    rows += [
+        _row(p.name, "plugin", p.distribution, p.version, "failed", p.error)
+        for p in registry.plugins
+        if p.error
+    ]
     return rows
 
 

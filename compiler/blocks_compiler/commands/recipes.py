@@ -18,10 +18,12 @@ HEAD = 20
 
 
 def configure(parser: ArgumentParser) -> None:
+    """Add the arguments."""
     add_json(parser)
 
 
 def run(args: Namespace) -> int:
+    """Run the command; returns the exit code."""
     rows = [_row(name, path, load(path).plan(registry=args.registry)) for name, path in published().items()]
     if args.json:
         print(json.dumps(rows, indent=2))

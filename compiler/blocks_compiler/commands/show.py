@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 
-from blocks import Plan
+from blocks import Head, Plan
 from blocks.command import Command
 from blocks.plan import PlannedStage
 from blocks.stacks import BlockType, Layer
@@ -25,13 +25,17 @@ FOLD_FROM = 131
 
 
 def configure(parser: ArgumentParser) -> None:
+    """Add the arguments."""
     add_recipe(parser)
-    parser.add_argument("--all", action="store_true", help=f"every block, also of stacks above {FOLD_FROM - 1}")
+    parser.add_argument(
+        "--all", action="store_true", help=f"every block, also of stacks above {FOLD_FROM - 1}"
+    )
     parser.add_argument("--expanded", action="store_true", help="the recipe with every default spelled out")
     add_json(parser)
 
 
 def run(args: Namespace) -> int:
+    """Run the command; returns the exit code."""
     plan = plan_of(args.recipe, args)
     if args.expanded:
         from blocks.canonical import canonical
@@ -119,7 +123,7 @@ class _Show:
         assert component is not None
         parameters = self.sizes.stage[stage.path]
         shown = sentence(options(component))
-        tied = getattr(component, "ties", dict)()
+        tied = isinstance(component, Head) and component.ties()
         note = "tied to the embedding" if tied else self._share(parameters)
         self.page.line(
             Cell(f"{stage.path:<8}", "bold"), f" {component.name}",
@@ -141,7 +145,9 @@ class _Show:
     # The kinds of block
 
     def _vocabulary(self, stage: PlannedStage) -> Table:
-        table = Table(("", "block", "count", "blocks", "mixer", "around it", "each"), "<<>><<>", ("mixer", "around it"))
+        table = Table(
+            ("", "block", "count", "blocks", "mixer", "around it", "each"), "<<>><<>", ("mixer", "around it")
+        )
         counts = Counter(layer.type for layer in stage.layers)
         letters = {layer.type: layer.symbol for layer in stage.layers}
         asked = self._asked(stage)
@@ -170,7 +176,9 @@ class _Show:
 
     def _blocks(self, stage: PlannedStage) -> Table:
         table = Table(
-            ("#", "", "block", "mixer", "parameters", "share", "why it stands here"), "><<<>><", ("mixer", "why it stands here")
+            ("#", "", "block", "mixer", "parameters", "share", "why it stands here"),
+            "><<<>><",
+            ("mixer", "why it stands here"),
         )
         layers = stage.layers
         if self.every or len(layers) < FOLD_FROM:
@@ -228,7 +236,7 @@ def _around(block: BlockType) -> str:
 
 
 COMMAND = Command(
-    summary="Print the model stage by stage and block by block: what each is, how large, and why it stands there.",
+    summary="Print the model block by block: what each block is, how large, and why it stands there.",
     example="blocks show nemotron-h-8b\nblocks show nemotron-h-8b --expanded\nblocks show nemotron-h-8b --json",
     configure=configure,
     run=run,

@@ -12,10 +12,12 @@ from blocks_compiler.commands.page import Cell, Page
 
 
 def configure(parser: ArgumentParser) -> None:
+    """Add the arguments."""
     parser.add_argument("code", nargs="?", metavar="CODE", help="such as B0307; without it: all codes")
 
 
 def run(args: Namespace) -> int:
+    """Run the command; returns the exit code."""
     page = Page(color=args.color)
     if args.code is None:
         for name, code in CODES.items():

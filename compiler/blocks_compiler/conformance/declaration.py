@@ -32,7 +32,7 @@ for name, file in {files!r}:
 mixer = pickle.loads(base64.b64decode({pickled!r}))
 list(mixer.check(Sizes({width})))
 bound = mixer.bind(Sizes({width}))
-bound.cost(), bound.capabilities(), bound.inside(), bound.construct({width})
+bound.cost(), bound.capabilities(), bound.inside(), bound.call({width})
 print(*sorted({{"torch", {module!r}}} & sys.modules.keys()))
 """
 

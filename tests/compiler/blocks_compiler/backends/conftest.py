@@ -39,13 +39,19 @@ def recipe(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def tiny_names() -> list[str]:
+    """The names of all tiny recipes."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
 def graph() -> Callable[[str], BlockGraph]:
     """The graph of a recipe, compiled once, with reference kernels."""
     return compiled
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def model() -> Callable[..., nn.Module]:
     """The model of a recipe, built once from seed 0."""
     return built
