@@ -93,3 +93,9 @@ class BlockGraph(nx.DiGraph):  # type: ignore[type-arg]
             port: (source, output) for source, data in self.pred[path].items() for output, port in data["ports"]
         }
 
+    def _repr_svg_(self) -> str | None:
+        """The diagram, for notebooks."""
+        from blocks.api import picture
+
+        return picture(self)
+

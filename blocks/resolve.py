@@ -135,7 +135,7 @@ class Resolver(Reporter):
     def _checked(self, component: Component, at: Path, name_at: Path) -> Component | None:
         complaints = list(component.check(self.sizes))
         for wrong in complaints:
-            written = self.written((*at, wrong.field))
+            written = self.document is None or self.written((*at, wrong.field))
             related = tuple(((name,), f"{name} is set here") for name in wrong.related)
             self.report(
                 wrong.code,

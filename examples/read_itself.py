@@ -24,8 +24,7 @@ TOLERANCE = 1e-4
 
 
 def step_by_step(model: torch.nn.Module, tokens: Tensor) -> Tensor:
-    """Logits [B, T, vocab] of tokens [B, T], one token a call: too little work to share among threads."""
-    torch.set_num_threads(1)
+    """Logits [B, T, vocab] of tokens [B, T], one token a call."""
     state, steps = None, []
     for t in track(range(tokens.shape[1]), "token by token", transient=True, disable=not sys.stdout.isatty()):
         logits, state = model(tokens[:, t : t + 1], state)
@@ -36,6 +35,7 @@ def step_by_step(model: torch.nn.Module, tokens: Tensor) -> Tensor:
 @torch.inference_mode()
 def main(build: Path, text: Path) -> int:
     """Run both ways, print what was found, return the exit code."""
+    torch.set_num_threads(1)  # one token is too little work to share
     model = blocks.from_pretrained(build).eval()
     tokens = torch.tensor([list(text.read_bytes())])  # [1, T]: the model's token ids are bytes
 

@@ -4,18 +4,18 @@ from functools import partial
 
 import pytest
 import torch
+
+from blocks import Component, Mixer, Registry, Sizes
 from blocks_attention.specs import GroupedQuery, MultiHead, MultiQuery, SlidingWindow
+from blocks_compiler.backends.module import build_component
+from blocks_compiler.conformance import cost
+from blocks_compiler.conformance.subject import Subject
 from blocks_embeddings.specs import Tokens
 from blocks_feedforward.specs import MLP, GatedMLP
 from blocks_heads.specs import LM
 from blocks_norms.specs import LayerNorm, RMSNorm
 from blocks_positions.specs import Learned, RoPE, Sinusoidal
 from blocks_ssm.specs import Mamba, Mamba2
-
-from blocks import Component, Mixer, Registry, Sizes
-from blocks_compiler.backends.module import build_component
-from blocks_compiler.conformance import cost
-from blocks_compiler.conformance.subject import Subject
 
 WIDTHS = (32, 64, 96)
 MIXERS: dict[str, list[Mixer]] = {

@@ -1,11 +1,10 @@
 """Every mixer that blocks ships holds the conformance suite, with no waiver."""
 
+from blocks.testing import conformance
 from blocks_attention.specs import GroupedQuery, MultiHead, MultiQuery, SlidingWindow
 from blocks_feedforward.specs import MLP, GatedMLP
 from blocks_positions.specs import RoPE
 from blocks_ssm.specs import Mamba, Mamba2
-
-from blocks.testing import conformance
 
 test_multi_head = conformance(MultiHead(n_heads=4, qkv_bias=True, out_bias=True), d_model=32)
 test_rope = conformance(MultiHead(n_heads=2, head_dim=24, position=RoPE()), d_model=32)

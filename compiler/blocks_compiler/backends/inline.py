@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from blocks import BuildError
+from blocks_compiler.backends.scopes import module_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def _segment(lines: list[str], node: ast.stmt, end: int) -> str:
 
 
 def _uses(node: ast.stmt) -> frozenset[str]:
-    return frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name)) - frozenset(dir(builtins))
+    return frozenset(name.id for name in module_names(node)) - frozenset(dir(builtins))
 
 
 @dataclass
@@ -168,7 +169,12 @@ class Inliner:
         owner = taken.get(definition.name)
         if owner is None or read_module(owner[0]).definitions[owner[1]].text == definition.text:
             return definition.name
-        return f"{definition.name}_{module.split('.')[0]}"
+        base = name = f"{definition.name}_{module.split('.')[0]}"
+        count = 1
+        while name in taken:
+            count += 1
+            name = f"{base}_{count}"
+        return name
 
 
 def rename(text: str, names: Mapping[str, str]) -> str:
@@ -181,10 +187,11 @@ def rename(text: str, names: Mapping[str, str]) -> str:
 
 
 def _places(tree: ast.Module, lines: list[str], names: Mapping[str, str]) -> Iterator[tuple[int, int, str]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in names:
-            yield node.lineno, node.col_offset, node.id
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in names and node in tree.body:
+    for name in module_names(tree):
+        if name.id in names:
+            yield name.lineno, name.col_offset, name.id
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in names:
             keyword = "class " if isinstance(node, ast.ClassDef) else "def "
             yield node.lineno, lines[node.lineno - 1].index(keyword) + len(keyword), node.name
 

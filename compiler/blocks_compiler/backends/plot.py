@@ -135,12 +135,18 @@ def _label_lines(
     for y, index in sorted(wanted):
         previous = placed[index] = max(y, previous + gap)
     overflow = max(0.0, previous - high)
-    for (_, index), color in zip(sorted((i, i) for i in range(len(lines))), _colors(len(lines)), strict=True):
-        y = wanted[index][0]
+    for index, color in enumerate(_colors(len(lines))):
+        last = lines[index][-1]
         axes.annotate(
-            f"{names[index]}\n{written(round(lines[index][-1]))}", (contexts[-1], max(lines[index][-1], axes.get_ylim()[0])), xytext=(9, (placed[index] - overflow - y) * 72 / axes.figure.dpi),
-            textcoords="offset points", va="center", color=color, fontweight="bold", annotation_clip=False,
-        )  # fmt: skip
+            f"{names[index]}\n{written(round(last))}",
+            (contexts[-1], max(last, axes.get_ylim()[0])),
+            xytext=(9, (placed[index] - overflow - wanted[index][0]) * 72 / axes.figure.dpi),
+            textcoords="offset points",
+            va="center",
+            color=color,
+            fontweight="bold",
+            annotation_clip=False,
+        )
 
 
 def _dense(first: int, last: int) -> list[int]:

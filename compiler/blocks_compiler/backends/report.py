@@ -177,7 +177,7 @@ def report(graph: BlockGraph, context: int = 4096, *, batch: int = 1, dtype: str
 def conventions(report: Report) -> str:
     """The footnote of every table: what is counted and what is assumed."""
     return (
-        f"One multiply-add is 2 FLOPs; elementwise work is not counted. Per token at {report.context:,} tokens: "
+        f"FLOPs are per token; one multiply-add is 2, elementwise work is not counted. At {report.context:,} tokens: "
         "forward is a pass over them divided by their number, train is 3 x forward (Kaplan et al. 2020, "
         "arXiv:2001.08361, section 2.1), decode is one more token. State: "
         f"{report.batch:,} sequence{'s' * (report.batch != 1)} in {report.dtype}, float32 and int64 parts included. "

@@ -199,7 +199,7 @@ class _Writer:
             for kind, count in counts.items():
                 letter = next(layer.symbol for layer in stage.layers if layer.type is kind)
                 words = brief(kind.mixer.call(self.width))
-                rows.append(("", f"{letter} {count} x {_formula(kind)}, {words}"))
+                rows.append(("", f"{letter} {count} of {_formula(kind)}, {words}"))
         left = max(len(name) for name, _ in rows)
         return [line for name, text in rows for line in row(name, text, left)]
 

@@ -16,6 +16,8 @@ from blocks_compiler.commands.page import Cell, Page, Table
 from blocks_compiler.families import family
 
 DEFAULT_CONTEXT = "4096"
+NARROW = 88
+"""Below so many columns the table leaves out the shares."""
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -110,32 +112,36 @@ def _one(page: Page, meter: Meter, report: Report, *, each: bool) -> None:
         Cell(f"{report.context:,}", "bold"), Cell(f" token{'s' * (report.context != 1)} of context", "dim"),
     )  # fmt: skip
     page.line()
-    numbers = ("parameters", "share", "forward", "train", "decode", "state")
+    narrow = page.width is not None and page.width < NARROW
+    numbers = ("params", *(() if narrow else ("share",)), "forward", "train", "decode", "state")
     colors = (
         {layer.type.name: family(layer.type.mixer) for layer in meter.plan.layers}
         if meter.plan.layers
         else {}
     )
     if each:
-        table = Table(("path", "block", "mixer", *numbers), "<<<>>>>>>", ("mixer", "block"))
+        table = Table(("path", "block", "mixer", *numbers), "<<<" + ">" * len(numbers), ("mixer", "block"))
         for row in report.rows:
             name = Cell(row.block or row.role, colors.get(row.block, ""))
-            table.add(row.path, name, row.component, *_numbers(row.costs, total))
+            table.add(row.path, name, row.component, *_numbers(row.costs, total, narrow))
     else:
-        table = Table(("block", "mixer", "count", *numbers), "<<>>>>>>>", ("mixer", "block"))
+        table = Table(("block", "mixer", "count", *numbers), "<<>" + ">" * len(numbers), ("mixer", "block"))
         for kind in report.kinds:
             name = Cell(kind.block or kind.role, colors.get(kind.block, ""))
-            table.add(name, kind.component, f"{kind.count:,} ×", *_numbers(kind.costs, total))
+            table.add(name, kind.component, f"{kind.count:,} ×", *_numbers(kind.costs, total, narrow))
     table.add(None)
-    table.add(Cell("total", "bold"), "", "", *(Cell(text, "bold") for text in _numbers(total, total)))
+    table.add(Cell("total", "bold"), "", "", *(Cell(text, "bold") for text in _numbers(total, total, narrow)))
     page.table(table, indent=0)
 
 
-def _numbers(costs: Costs, total: Costs) -> list[str]:
-    flops = [units.flops(value) if value else "-" for value in (costs.forward, costs.train, costs.decode)]
-    state = units.size(costs.state_bytes) if costs.state_bytes else "-"
-    parameters = units.count(costs.parameters) if costs.parameters else "-"
-    return [parameters, units.percent(costs.parameters, total.parameters), *flops, state]
+def _numbers(costs: Costs, total: Costs, narrow: bool) -> list[str]:
+    flops = (costs.forward, costs.train, costs.decode)
+    return [
+        units.count(costs.parameters) if costs.parameters else "-",
+        *([] if narrow else [units.percent(costs.parameters, total.parameters)]),
+        *(units.flops(value).removesuffix("FLOP") if value else "-" for value in flops),
+        units.size(costs.state_bytes) if costs.state_bytes else "-",
+    ]
 
 
 # Several -------------------------------------------------------------------------------------------------------------

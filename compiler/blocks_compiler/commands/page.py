@@ -83,7 +83,7 @@ class Table:
         over = sum(widths) + 2 * (len(widths) - 1) - limit if limit is not None else 0
         for name in self.flexible:
             at = list(self.headings).index(name)
-            taken = min(max(over, 0), max(0, widths[at] - max(8, columns(name))))
+            taken = min(max(over, 0), max(0, widths[at] - max(12, columns(name))))
             widths[at] -= taken
             over -= taken
         return widths

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -146,7 +147,7 @@ class _Show:
 
     def _vocabulary(self, stage: PlannedStage) -> Table:
         table = Table(
-            ("", "block", "count", "blocks", "mixer", "around it", "each"), "<<>><<>", ("mixer", "around it")
+            ("", "block", "count", "blocks", "mixer", "around it", "each"), "<<>><<>", ("around it",)
         )
         counts = Counter(layer.type for layer in stage.layers)
         letters = {layer.type: layer.symbol for layer in stage.layers}
@@ -159,10 +160,14 @@ class _Show:
                 Cell(block.name, self.families[block]),
                 f"{count:,} ×",
                 f"{share} (asked {said})" if said else share,
-                self._mixer(block),
+                block.mixer.name,
                 _around(block),
                 units.count(self.sizes.block[block]),
             )
+            for line in textwrap.wrap(
+                sentence(block_options(self.plan, block)), (self.page.width or 100) - 5
+            ):
+                table.add(Cell(f"   {line}", "dim"))
         return table
 
     def _asked(self, stage: PlannedStage) -> dict[str, str]:
@@ -219,7 +224,9 @@ class _Show:
     def _mixer(self, block: BlockType) -> str:
         """`multi_head n_heads 32, n_kv_heads 8`."""
         if block not in self.mixers:
-            self.mixers[block] = f"{block.mixer.name} {sentence(block_options(self.plan, block))}".strip()
+            self.mixers[block] = (
+                f"{block.mixer.name} {sentence(block_options(self.plan, block, deep=False))}".strip()
+            )
         return self.mixers[block]
 
     def _share(self, parameters: int) -> str:

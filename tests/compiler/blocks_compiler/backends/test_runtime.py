@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from blocks_norms.module import RMSNorm
 from torch import nn
 
 from blocks_compiler.backends.runtime import FusedBlock, PlainBlock, PostNormBlock, PreNormBlock, init_weights
+from blocks_norms.module import RMSNorm
 
 
 class Double(nn.Module):

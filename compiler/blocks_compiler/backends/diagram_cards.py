@@ -1,0 +1,198 @@
+"""The right of a diagram: a card for each distinct kind of block, with its norm, mixer and residual stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from blocks import BlockGraph, Plan, Polynomial
+from blocks_compiler import units
+from blocks_compiler.backends import diagram_parts
+from blocks_compiler.backends.diagram_labels import CARD, Labels, text, tip, words
+from blocks_compiler.backends.diagram_parts import Block, Step
+from blocks_compiler.describe import block_options, options
+
+if TYPE_CHECKING:
+    import graphviz  # type: ignore[import-untyped]
+
+STEP, LINE, FRAME = 57, 13, 100
+"""Points that a step, an option, and what is around them take in a card, about."""
+TRUNK = {"weight": "50"}
+
+
+class Card:
+    """One kind of block. Names of its nodes begin with `prefix`."""
+
+    def __init__(
+        self,
+        graph: BlockGraph,
+        block: Block,
+        number: int,
+        labels: Labels,
+        color: tuple[str, str],
+        *,
+        inside: bool,
+    ) -> None:
+        self.block, self.labels, self.number = block, labels, number
+        self.fill, self.line = color
+        self.plan: Plan = graph.graph["plan"]
+        self.prefix = f"card.{number}."
+        self.steps = diagram_parts.steps(graph, block, inside=inside)
+        self.place = {step.name: at for at, step in enumerate(self.steps)}
+
+    @property
+    def height(self) -> int:
+        """Height in points, about."""
+        opened = any(step.op for step in self.steps)
+        return STEP * diagram_parts.depth(self.steps) + LINE * (0 if opened else len(self._options())) + FRAME
+
+    def draw(self, dot: graphviz.Digraph, count: int) -> tuple[str, str]:
+        """Draw it; returns its first and its last node."""
+        labels, prefix, last = self.labels, self.prefix, self.steps[-1]
+        shape = labels.shape(self.block.nodes[0].inputs[0].shape)
+        ends = {**labels.plain(), "group": prefix}
+        with dot.subgraph(name=f"cluster_card_{self.number}") as card:
+            card.attr(
+                label=self._title(count), labeljust="l", labelloc="t", style="rounded,filled", color=self.line,
+                fillcolor=labels.theme.card, margin="12", penwidth="1.4", tooltip=tip(self.block.name),
+            )  # fmt: skip
+            card.node(prefix, labels.end("x", shape), **ends, tooltip=tip(shape))
+            for step in self.steps:
+                if step.op is None:
+                    self._node(card, step)
+            if any(step.op for step in self.steps):
+                self._lid(card)
+            for step in self.steps:
+                self._wires(card, step)
+            out = tip(labels.shape(last.node.outputs[-1].shape))
+            card.node(f"{prefix}y", "<<I>y</I>>", **ends, tooltip=out)
+            card.edge(prefix + last.name, f"{prefix}y", tooltip=out, **TRUNK)
+        return prefix, f"{prefix}y"
+
+    def _title(self, count: int) -> str:
+        layer = self.block.nodes[0].layer
+        symbol = (
+            f'<FONT FACE="Courier,monospace"><B>{text(layer.symbol)}</B></FONT>  '
+            if layer is not None
+            else ""
+        )
+        note = f'<FONT COLOR="{self.labels.theme.faint}" POINT-SIZE="10">×{count:,}</FONT>'
+        return f"<{symbol}<B>{text(self.block.name)}</B>  {note}>"
+
+    def _options(self) -> Mapping[str, str]:
+        mixer, layer = self.block.mixer.component, self.block.mixer.layer
+        if layer is not None and layer.type.mixer is mixer:
+            return block_options(self.plan, layer.type)
+        return options(mixer) if mixer is not None else {}
+
+    # Nodes
+
+    def _node(self, card: graphviz.Digraph, step: Step) -> None:
+        """A norm, a closed mixer, or the plus of a residual."""
+        labels, node, name = self.labels, step.node, self.prefix + step.name
+        component = node.component
+        if component is None:
+            card.node(
+                name, "+", shape="circle", width="0.26", height="0.26", fixedsize="true", margin="0", fontsize="13",
+                fillcolor=labels.theme.paper, color=labels.theme.residual, group=self.prefix, tooltip="residual add",
+            )  # fmt: skip
+            return
+        parameters = units.count(node.cost.parameters(labels.width)) if node.cost.params else ""
+        about = tip(f"{component.name}: {words(component)}")
+        if node.role == "mixer":
+            label = labels.options(component.name, parameters, self._options())
+            card.node(name, label, fillcolor=self.fill, color=self.line, tooltip=about, group=self.prefix)
+        else:
+            said = f"+ {component.name}" if node.role == "add_norm" else component.name
+            card.node(name, labels.box(said, parameters, wide=CARD), tooltip=about, group=self.prefix)
+
+    def _lid(self, card: graphviz.Digraph) -> None:
+        """The operations of the opened mixer and the edges between them, in a box of their own."""
+        labels, component = self.labels, self.block.mixer.component
+        name = component.name if component is not None else ""
+        with card.subgraph(name=f"cluster_{self.prefix}mixer") as box:
+            box.attr(
+                label=f"<{labels.small(name)}>", labeljust="l", style="rounded,filled", fillcolor=labels.theme.paper,
+                color=self.line, penwidth="1", margin="10", tooltip=tip(words(component)),
+            )  # fmt: skip
+            for step in self.steps:
+                if step.op is None:
+                    continue
+                parameters = int(Polynomial.of(step.op.params).number(D=labels.width, T=0))
+                right = units.count(parameters) if parameters else ""
+                box.node(
+                    self.prefix + step.name, labels.box(step.op.name, right, note=step.op.label, wide=CARD),
+                    fillcolor=self.fill, color=self.line, group=self.prefix,
+                    tooltip=tip(f"{step.op.kind} {labels.shape(step.op.shape)}"),
+                )  # fmt: skip
+            for source, step, shape, written in self._inner():
+                self._inner_edge(box, source, step, shape, written)
+
+    # Edges
+
+    def _inner(self) -> Iterator[tuple[Step, Step, str, bool]]:
+        """Edges between operations: from, to, shape, and whether it is written: where that of the trunk changes."""
+        shown = self.labels.shape(self.block.nodes[0].inputs[0].shape)
+        for at, step in enumerate(self.steps):
+            for name, _, axes in step.reads:
+                source = self.steps[self.place[name]] if name else None
+                if step.op is not None and source is not None and source.op is not None:
+                    shape, trunk = self.labels.shape(axes), self.place[name] == at - 1
+                    yield source, step, shape, trunk and shape != shown
+                    shown = shape if trunk else shown
+
+    def _inner_edge(self, box: graphviz.Digraph, source: Step, step: Step, shape: str, written: bool) -> None:
+        start, end, about = self.prefix + source.name, self.prefix + step.name, tip(shape)
+        if self.place[step.name] != self.place[source.name] + 1:
+            box.edge(start, end, tooltip=about)
+            return
+        if written:
+            label = f"<{self.labels.small(shape)}>"
+            box.node(f"{end}.shape", label, **self.labels.plain(), group=self.prefix, tooltip=about)
+            box.edge(start, f"{end}.shape", arrowhead="none", tooltip=about, **TRUNK)
+            start = f"{end}.shape"
+        box.edge(start, end, tooltip=about, **TRUNK)
+
+    def _wires(self, card: graphviz.Digraph, step: Step) -> None:
+        """The edges into one step, but for those between operations; the residual stream takes a way of its own."""
+        for source, port, axes in step.reads:
+            if step.node.role == "add" and port == "x":
+                self._residual(card, source, step)
+            elif step.op is None or not source or self.steps[self.place[source]].op is None:
+                about = tip(self.labels.shape(axes))
+                card.edge(self.prefix + source, self.prefix + step.name, tooltip=about, **TRUNK)
+
+    def _residual(self, card: graphviz.Digraph, source: str, step: Step) -> None:
+        """The residual stream: a rail beside the sublayer, held by two dashes of its width."""
+        look = {"color": self.labels.theme.residual, "penwidth": "1.8", "tooltip": "residual"}
+        top, bottom = f"{self.prefix}rail.top", f"{self.prefix}rail.bottom"
+        for name in (top, bottom):
+            card.node(
+                name, "", shape="box", style="solid", width="0.001", height="0.04", fixedsize="true",
+                group=f"{self.prefix}rail", **{**look, "penwidth": "1.6"},
+            )  # fmt: skip
+        between = [each.name for each in self.steps[: self.place[step.name]] if each.name != source]
+        ranks = self._ranks()
+        length = max(1, ranks[between[-1]] - ranks[between[0]]) if between else 1
+        card.edge(f"{self.prefix}{source}:e", f"{top}:n", dir="none", headclip="false", **look)
+        card.edge(
+            top,
+            bottom,
+            dir="none",
+            headclip="false",
+            tailclip="false",
+            minlen=str(length),
+            weight="100",
+            **look,
+        )
+        card.edge(f"{bottom}:s", f"{self.prefix}{step.name}:e", tailclip="false", **look)
+
+    def _ranks(self) -> dict[str, int]:
+        """Rank of each step below the input; a shape that is written takes one as well."""
+        written = {step.name for _, step, _, shown in self._inner() if shown}
+        ranks = {"": 0}
+        for at, step in enumerate(self.steps):
+            before = self.steps[at - 1].name if at else ""
+            trunk = [ranks[source] for source, _, _ in step.reads if source == before or step.op is None]
+            ranks[step.name] = max(trunk, default=0) + 1 + (step.name in written)
+        return ranks

@@ -1,0 +1,133 @@
+"""What a diagram is made of: blocks out of a graph's nodes, and the steps inside a block. No drawing here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias, Union
+
+from blocks import BlockGraph, Node, Op
+from blocks.inside import Shape
+from blocks_compiler.fold import Repeat
+
+Wire: TypeAlias = tuple[str, str, Union[Shape, None]]  # noqa: UP007 - a runtime alias
+"""A step that is read ("" is the block's input), the port that reads it, the shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The nodes of one block. Blocks of one `key` are drawn alike."""
+
+    nodes: tuple[Node, ...] = field(compare=False, repr=False)
+    key: tuple[object, ...]
+
+    @property
+    def mixer(self) -> Node:
+        """The mixer's node."""
+        return next((node for node in self.nodes if node.role == "mixer"), self.nodes[0])
+
+    @property
+    def name(self) -> str:
+        """Its name in the recipe."""
+        layer = self.nodes[0].layer
+        return layer.type.name if layer is not None else self.nodes[0].path
+
+    def parameters(self, width: int) -> int:
+        """Parameters of one such block."""
+        return sum(node.cost.parameters(width) for node in self.nodes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One thing that a card draws: a node, or an operation of an opened mixer, and what it reads."""
+
+    name: str
+    node: Node
+    op: Op | None
+    reads: tuple[Wire, ...]
+
+
+def items(graph: BlockGraph) -> Iterator[Node | Block]:
+    """Stages and blocks in the order of execution."""
+    run: list[Node] = []
+    for node in graph.walk():
+        if run and (node.layer is None or node.layer is not run[-1].layer):
+            yield _block(run)
+            run = []
+        if node.layer is None:
+            yield node
+        else:
+            run.append(node)
+    if run:
+        yield _block(run)
+
+
+def _block(nodes: list[Node]) -> Block:
+    kind = nodes[0].layer.type if nodes[0].layer else None
+    return Block(tuple(nodes), (kind, *((node.role, id(node.component)) for node in nodes)))
+
+
+def steps(graph: BlockGraph, block: Block, *, inside: bool) -> list[Step]:
+    """The steps of a block in order; with `inside` its mixer is opened where it has declared what is in it."""
+    found: list[Step] = []
+    exits: dict[str, str] = {}
+    for node in block.nodes:
+        reads: tuple[Wire, ...] = tuple(
+            (exits.get(source, ""), port, graph.node(source).outputs[-1].shape)
+            for port, (source, _) in graph.sources(node.path).items()
+        )
+        if node.role == "mixer" and inside and node.inside is not None:
+            made = {op.name: op for op in node.inside.ops}
+            for op in node.inside.ops:
+                wires: list[Wire] = [
+                    (_id(name), name, made[name].shape) for name in op.inputs if name in made
+                ]
+                wires += [wire for wire in reads if "x" in op.inputs]
+                found.append(Step(_id(op.name), node, op, tuple(wires)))
+            exits[node.path] = found[-1].name
+        else:
+            found.append(Step(node.path, node, None, reads))
+            exits[node.path] = node.path
+    return found
+
+
+def _id(op: str) -> str:
+    return "op." + op.replace(":", ".")  # a colon would be read as a port
+
+
+def depth(found: Sequence[Step]) -> int:
+    """Steps on the longest way through."""
+    deep: dict[str, int] = {}
+    for step in found:
+        deep[step.name] = 1 + max((deep.get(source, 0) for source, _, _ in step.reads), default=0)
+    return max(deep.values(), default=0)
+
+
+def length(item: Block | Repeat[Block]) -> int:
+    """Blocks that an item of a folded run stands for."""
+    return item.times * sum(length(each) for each in item.items) if isinstance(item, Repeat) else 1
+
+
+def columns(heights: Sequence[int], limit: int, most: int, step: int = 40) -> list[int]:
+    """How many cards each column holds: as few columns as stay below `limit`, at most `most`, as even as can be."""
+    limit = max([limit, *heights])
+    while len(filled := _fill(heights, limit)) > most:
+        limit += step
+    even = limit
+    while even >= max(heights, default=0) and len(narrower := _fill(heights, even)) == len(filled):
+        filled, even = narrower, even - 10
+        if even <= 0:
+            break
+    return filled
+
+
+def _fill(heights: Sequence[int], limit: int) -> list[int]:
+    counts: list[int] = []
+    used = limit
+    for height in heights:
+        if used + height > limit:
+            counts.append(0)
+            used = 0
+        counts[-1] += 1
+        used += height
+    return counts

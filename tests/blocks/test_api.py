@@ -1,0 +1,63 @@
+"""The Python API: load, Recipe, compile_graph; what is public is what is documented."""
+
+from pathlib import Path
+
+import pytest
+
+import blocks
+
+TEXT = """\
+recipe: small
+d_model: 32
+vocab_size: 100
+depth: 2
+model: multi-head attention and FFN, pre-norm, RoPE
+"""
+
+
+def test_text_and_path_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text(TEXT)
+    assert blocks.load(TEXT) == blocks.load(path) == blocks.load(str(path))
+
+
+def test_a_recipe_in_python_compiles_to_the_same_graph() -> None:
+    recipe = blocks.Recipe(
+        recipe="small", d_model=32, vocab_size=100, depth=2, model="multi-head attention and FFN, pre-norm, RoPE"
+    )
+    ours = [(node.path, node.component) for node in blocks.compile_graph(recipe).walk()]
+    assert ours == [(node.path, node.component) for node in blocks.compile_graph(blocks.load(TEXT)).walk()]
+
+
+def test_errors_of_a_python_recipe_name_the_place() -> None:
+    recipe = blocks.Recipe(
+        recipe="small",
+        d_model=32,
+        vocab_size=100,
+        blocks={"a": {"mixer": "multi_head", "n_heads": 3}},  # type: ignore[dict-item]
+        model=[{"embed": "tokens"}, {"stack": {"layers": "a"}}, {"head": "lm"}],  # type: ignore[list-item]
+    )
+    with pytest.raises(blocks.RecipeError) as caught:
+        recipe.plan()
+    assert str(caught.value).startswith("error[B0307]: blocks.a.n_heads: 3 heads do not divide d_model = 32")
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", '"a: b"', "3: x"])
+def test_a_text_that_is_no_recipe(text: str) -> None:
+    with pytest.raises(blocks.RecipeError):
+        blocks.load(text)
+
+
+def test_unknown_keys_do_not_hide_other_mistakes() -> None:
+    text = TEXT.replace("depth: 2", "depth: 2\ndeth: 3").replace("FFN", "FFFN")
+    with pytest.raises(blocks.RecipeError) as caught:
+        blocks.load(text)
+    assert [found.code for found in caught.value.diagnostics] == ["B0201", "B0501"]
+
+
+def test_every_public_name_can_be_had() -> None:
+    for name in blocks.__all__:
+        assert getattr(blocks, name) is not None
+    assert dir(blocks) == sorted(blocks.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        blocks.nothing  # noqa: B018
