@@ -10,7 +10,7 @@ REQUIRES := pyproject.toml constraints.txt
 INSTALL   = $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test lint pictures clean
+.PHONY: demo test lint style types imports pictures clean
 
 demo: $(VENV)/.demo
 	$(VENV)/bin/blocks build recipes/hybrid-tiny.yaml -o demo
@@ -19,9 +19,15 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test
 	$(PY) -m pytest -n $(JOBS)
 
-lint: $(VENV)/.lint
+lint: style types imports
+
+style: $(VENV)/.lint
 	$(VENV)/bin/ruff check .
-	MYPYPATH=.:compiler:plugins $(VENV)/bin/mypy $(addprefix -p ,$(notdir $(PACKAGES)))
+
+types: $(VENV)/.lint
+	$(VENV)/bin/mypy $(addprefix -p ,$(notdir $(PACKAGES)))
+
+imports: $(VENV)/.lint
 	$(VENV)/bin/lint-imports
 
 pictures: $(VENV)/.test

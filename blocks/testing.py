@@ -1,8 +1,8 @@
 """For plugin authors: one line holds a mixer to what it declares.
 
-    from blocks.testing import conformance
+from blocks.testing import conformance
 
-    test_retention = conformance(Retention(n_heads=2))
+test_retention = conformance(Retention(n_heads=2))
 """
 
 from __future__ import annotations

@@ -20,12 +20,18 @@ from blocks_ssm.specs import Mamba, Mamba2
 WIDTHS = (32, 64, 96)
 MIXERS: dict[str, list[Mixer]] = {
     "multi_head": [MultiHead(n_heads=4), MultiHead(n_heads=2, head_dim=24, qkv_bias=True, position=RoPE())],
-    "grouped_query": [GroupedQuery(n_heads=8, n_kv_heads=2), GroupedQuery(n_heads=16, head_dim=8, out_bias=True)],
+    "grouped_query": [
+        GroupedQuery(n_heads=8, n_kv_heads=2),
+        GroupedQuery(n_heads=16, head_dim=8, out_bias=True),
+    ],
     "multi_query": [MultiQuery(n_heads=4), MultiQuery()],
     "sliding_window": [SlidingWindow(n_heads=4, window=8), SlidingWindow(n_heads=4, n_kv_heads=2, window=20)],
     "mlp": [MLP(), MLP(d_ff=50, activation="relu2", bias=True)],
     "gated_mlp": [GatedMLP(), GatedMLP(d_ff=40, activation="reglu", bias=True)],
-    "mamba": [Mamba(), Mamba(d_inner=80, dt_rank=3, d_state=4, d_conv=3, chunk_size=8, bias=True, conv_bias=False)],
+    "mamba": [
+        Mamba(),
+        Mamba(d_inner=80, dt_rank=3, d_state=4, d_conv=3, chunk_size=8, bias=True, conv_bias=False),
+    ],
     "mamba2": [
         Mamba2(head_dim=16),
         Mamba2(n_heads=6, head_dim=8, d_state=24, n_groups=3, d_conv=2, chunk_size=16, bias=True),

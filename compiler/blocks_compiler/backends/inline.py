@@ -47,7 +47,9 @@ def read_module(name: str) -> ModuleText:
     except (ImportError, ValueError) as error:
         raise BuildError.of("B0602", f"the module {name} cannot be found: {error}") from None
     if spec is None or spec.origin is None:
-        raise BuildError.of("B0602", f"the module {name} cannot be found", help="reinstall the plugin it belongs to")
+        raise BuildError.of(
+            "B0602", f"the module {name} cannot be found", help="reinstall the plugin it belongs to"
+        )
     text = Path(spec.origin).read_text(encoding="utf-8")
     lines = text.splitlines(keepends=True)
     definitions: dict[str, Definition] = {}
@@ -64,7 +66,10 @@ def read_module(name: str) -> ModuleText:
 
 
 def _read_import(
-    node: ast.Import | ast.ImportFrom, module: str, siblings: dict[str, tuple[str, str]], imports: dict[str, str]
+    node: ast.Import | ast.ImportFrom,
+    module: str,
+    siblings: dict[str, tuple[str, str]],
+    imports: dict[str, str],
 ) -> None:
     package = module.split(".")[0]
     for alias in node.names:
@@ -74,7 +79,9 @@ def _read_import(
             root = alias.name
         else:
             source = "." * node.level + (node.module or "")
-            absolute = importlib.util.resolve_name(source, module.rpartition(".")[0]) if node.level else source
+            absolute = (
+                importlib.util.resolve_name(source, module.rpartition(".")[0]) if node.level else source
+            )
             root = absolute
             if absolute.split(".")[0] == package:
                 siblings[local] = (absolute, alias.name)
@@ -148,7 +155,9 @@ class Inliner:
             self._seen[key] = self._add(*found.siblings[name])
             return self._seen[key]
         if name not in found.definitions:
-            raise BuildError.of("B0602", f"{module} defines no {name!r}", help="the plugin names it in `module`")
+            raise BuildError.of(
+                "B0602", f"{module} defines no {name!r}", help="the plugin names it in `module`"
+            )
         definition = found.definitions[name]
         local = self._free_name(definition, module)
         self._seen[key] = local
@@ -218,7 +227,9 @@ def defaults(target: str) -> dict[str, object]:
 def _literals(arguments: ast.arguments) -> Iterator[tuple[str, object]]:
     positional = arguments.posonlyargs + arguments.args
     pairs = list(zip(reversed(positional), reversed(arguments.defaults), strict=False))
-    pairs += [(a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None]
+    pairs += [
+        (a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None
+    ]
     for argument, default in pairs:
         try:
             yield argument.arg, ast.literal_eval(default)

@@ -5,4 +5,6 @@
     sizes, causality, splits, padding, cost, weights, declaration    the properties, one concept a file
     cases      the table of all cases and the capabilities that they need
     suite      the parametrised pytest
+
+`blocks.testing.conformance` is the front.
 """

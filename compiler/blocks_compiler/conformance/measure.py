@@ -63,11 +63,7 @@ def leaves(state: Any, path: str = "state") -> Iterator[tuple[str, Tensor]]:
 def require_same_state(got: Any, wanted: Any, tolerance: float, what: str) -> None:
     """Raise Violation unless two states hold the same tensors."""
     mine, theirs = dict(leaves(got)), dict(leaves(wanted))
-    require(
-        mine.keys() == theirs.keys(), f"{what}: the state holds {sorted(mine)}, not {sorted(theirs)}"
-    )
+    require(mine.keys() == theirs.keys(), f"{what}: the state holds {sorted(mine)}, not {sorted(theirs)}")
     for name, tensor in theirs.items():
-        require(
-            mine[name].dtype == tensor.dtype, f"{what}: {name} is {mine[name].dtype}, not {tensor.dtype}"
-        )
+        require(mine[name].dtype == tensor.dtype, f"{what}: {name} is {mine[name].dtype}, not {tensor.dtype}")
         require_close(mine[name], tensor, tolerance, f"{what}: {name}")

@@ -45,7 +45,7 @@ class One(nn.Module):
         helper_of = [helper(x) for helper in [helper]]
         return helper(x=helper_of), Cache(x)
 '''
-KERNELS = '''
+KERNELS = """
 def scale(x, by):
     return deep(x) * by
 
@@ -56,8 +56,8 @@ def deep(x):
 
 def shallow(x):
     return x or deep(x)
-'''
-SECOND = '''
+"""
+SECOND = """
 from torch import nn
 
 
@@ -71,7 +71,7 @@ class Two(nn.Module):
 
     def helper(self, x):
         return x
-'''
+"""
 
 
 @pytest.fixture

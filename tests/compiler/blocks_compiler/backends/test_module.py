@@ -21,7 +21,9 @@ def tokens(batch: int, length: int, seed: int = 0) -> torch.Tensor:
 
 
 def rms(got: torch.Tensor, wanted: torch.Tensor) -> float:
-    return float((got.double() - wanted.double()).square().mean().sqrt() / wanted.double().square().mean().sqrt())
+    return float(
+        (got.double() - wanted.double()).square().mean().sqrt() / wanted.double().square().mean().sqrt()
+    )
 
 
 def digest(model: torch.nn.Module) -> str:
@@ -161,7 +163,10 @@ class TestDevelopers:
 
     @pytest.mark.parametrize(
         ("options", "message"),
-        [({"device": "abacus"}, "the device 'abacus' cannot be had"), ({"dtype": "int8"}, "'int8' is not a dtype")],
+        [
+            ({"device": "abacus"}, "the device 'abacus' cannot be had"),
+            ({"dtype": "int8"}, "'int8' is not a dtype"),
+        ],
     )
     def test_what_cannot_be_had(self, graph, options, message):
         with pytest.raises(BuildError, match=message):

@@ -81,14 +81,32 @@ def test_runs_where_blocks_cannot_be_imported(ejected, model):
 
 def test_passes_ruff(ejected):
     folder = next(iter(ejected.values()))[0].parent
-    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "E,F,I,UP,B,W", "--line-length", "110"]
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--isolated",
+        "--select",
+        "E,F,I,UP,B,W",
+        "--line-length",
+        "110",
+    ]
     done = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
 def test_passes_mypy(ejected, tmp_path):
     files = [str(path) for path, _ in ejected.values()]
-    command = [sys.executable, "-m", "mypy", "--ignore-missing-imports", "--config-file=", "--cache-dir", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--ignore-missing-imports",
+        "--config-file=",
+        "--cache-dir",
+        str(tmp_path),
+    ]
     done = subprocess.run([*command, *files], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
 
@@ -117,7 +135,10 @@ def test_the_header_names_the_architecture(ejected, graph):
 
 def test_the_layout_is_folded(graph):
     text = generate(graph("nemotron-h-56b")).text
-    assert "LAYERS = 10 * (3 * [mamba2, ffn] + [mamba2, attention, ffn, mamba2, ffn]) + 4 * [mamba2, ffn]" in text
+    assert (
+        "LAYERS = 10 * (3 * [mamba2, ffn] + [mamba2, attention, ffn, mamba2, ffn]) + 4 * [mamba2, ffn]"
+        in text
+    )
 
 
 # Names that a recipe brings along ----------------------------------------------------------------------------------
@@ -137,13 +158,17 @@ model:
 """
 
 
-@pytest.mark.parametrize("block", ["rms_norm", "zip", "Mamba2", "class", "LAYERS", "torch", "init_weights", "F", "a-2"])
+@pytest.mark.parametrize(
+    "block", ["rms_norm", "zip", "Mamba2", "class", "LAYERS", "torch", "init_weights", "F", "a-2"]
+)
 def test_names_of_blocks_hide_nothing(block):
     model = blocks.build(NAMED.format(recipe="any", block=block, stack="layers"))
     assert model(torch.zeros(1, 3, dtype=torch.int64))[0].isfinite().all()
 
 
-@pytest.mark.parametrize("recipe", ["mamba2", "pre-norm-block", "tensor", "any", "3-layers", "rms-norm", "RMSNorm"])
+@pytest.mark.parametrize(
+    "recipe", ["mamba2", "pre-norm-block", "tensor", "any", "3-layers", "rms-norm", "RMSNorm"]
+)
 def test_names_of_recipes_hide_nothing(recipe):
     model = blocks.build(NAMED.format(recipe=recipe, block="a", stack="layers"))
     assert model(torch.zeros(1, 3, dtype=torch.int64))[0].isfinite().all()
@@ -155,7 +180,9 @@ def test_stacks_cannot_hide_what_a_module_needs(stack):
         blocks.build(NAMED.format(recipe="any", block="a", stack=stack))
 
 
-@pytest.mark.parametrize("stack", ["x", "y", "state", "mask", "tokens", "layer", "before", "new", "norm", "embed"])
+@pytest.mark.parametrize(
+    "stack", ["x", "y", "state", "mask", "tokens", "layer", "before", "new", "norm", "embed"]
+)
 def test_stacks_may_have_any_other_name(stack):
     model = blocks.build(NAMED.format(recipe="any", block="a", stack=stack))
     logits, state = model(torch.zeros(1, 3, dtype=torch.int64))

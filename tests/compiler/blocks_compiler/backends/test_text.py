@@ -24,7 +24,9 @@ def test_class_names(name, wanted):
     assert camel(name) == wanted
 
 
-@pytest.mark.parametrize(("name", "wanted"), [("mamba-2", "mamba_2"), ("2x", "block_2x"), ("class", "block_class")])
+@pytest.mark.parametrize(
+    ("name", "wanted"), [("mamba-2", "mamba_2"), ("2x", "block_2x"), ("class", "block_class")]
+)
 def test_function_names(name, wanted):
     assert identifier(name) == wanted
 
@@ -32,7 +34,10 @@ def test_function_names(name, wanted):
 def test_imports_are_merged_and_sorted():
     lines = ["import torch", "from torch import nn", "import math", "from torch import Tensor"]
     lines.append("from typing import Any")
-    assert imports(lines) == "import math\nfrom typing import Any\n\nimport torch\nfrom torch import Tensor, nn\n"
+    assert (
+        imports(lines)
+        == "import math\nfrom typing import Any\n\nimport torch\nfrom torch import Tensor, nn\n"
+    )
 
 
 def test_names_that_imports_bind():

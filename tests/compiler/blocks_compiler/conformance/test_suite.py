@@ -58,7 +58,17 @@ def test_pytest_runs_it_in_a_strangers_repository(fade, tmp_path: Path):
         "test_fade = conformance(Fade(), d_model=8, waive={'flops': 'counted by hand'})\n"
     )
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-v", "-rs", "-p", "no:cacheprovider", "-k", "torch or causal or flops"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-v",
+            "-rs",
+            "-p",
+            "no:cacheprovider",
+            "-k",
+            "torch or causal or flops",
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,

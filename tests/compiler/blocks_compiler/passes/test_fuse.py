@@ -41,7 +41,10 @@ def test_every_sum_goes_into_the_norm_that_reads_it(fused):
     assert graph.node("layers.0.norm").role == "norm"
     assert graph.node("norm").role == "add_norm"
     assert graph.sources("layers.1.norm") == {"x": ("position", "y"), "update": ("layers.0.mixer", "y")}
-    assert graph.sources("layers.2.norm") == {"x": ("layers.1.norm", "sum"), "update": ("layers.1.mixer", "y")}
+    assert graph.sources("layers.2.norm") == {
+        "x": ("layers.1.norm", "sum"),
+        "update": ("layers.1.mixer", "y"),
+    }
     assert graph.sources("layers.1.mixer") == {"x": ("layers.1.norm", "y")}
     assert graph.sources("head") == {"x": ("norm", "y")}
 
