@@ -39,6 +39,10 @@ class Peer:
 
 def _pair(recipe: str, theirs: Any, names: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]) -> tuple[nn.Module, Any]:
     ours = blocks.build(recipe).eval()
+    with torch.no_grad():
+        for name, value in ours.named_parameters():
+            if name.endswith("dt_bias"):  # transformers clamps dt at 0.001 in a prompt: stay well above
+                value.clamp_(min=-3.0)
     theirs = theirs.eval()
     state = {name: value.detach().clone() for name, value in ours.state_dict().items()}
     missing = theirs.load_state_dict(names(state), strict=False)

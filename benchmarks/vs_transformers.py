@@ -96,6 +96,8 @@ def main() -> int:
         assert error < 1e-4, f"{peer.name}: logits differ by {error:.2e}"
         timers = {"forward": time_forward, "step": time_step, "train": time_train}
         for kind, timer in timers.items():
+            if kind == "train" and (peer.name, kind) not in AIMS:
+                continue  # theirs takes a minute a step
             ours, theirs = timer(peer, tokens, args.runs)
             aim = AIMS.get((peer.name, kind))
             met &= aim is None or ours / theirs <= aim

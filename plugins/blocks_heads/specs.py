@@ -14,7 +14,7 @@ class LM(Head):
     """Logits of the next token, from a linear map; tied: the embedding's own table (Press and Wolf 2017,
     arXiv:1608.05859)."""
 
-    module = "torch.nn:Linear"
+    module = "blocks_heads.module:LMHead"
     requires = frozenset({"causal", "cached"})
 
     tied: bool = Field(False, description="use the embedding's table")
