@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def ratio(ours: Callable[[], object], theirs: Callable[[], object], runs: int, warmup: int = 2) -> tuple[float, float]:
+def ratio(
+    ours: Callable[[], object], theirs: Callable[[], object], runs: int, warmup: int = 2
+) -> tuple[float, float]:
     """Median seconds of both over `runs` interleaved runs, after a warm-up."""
     times: tuple[list[float], list[float]] = ([], [])
     for run in range(runs + warmup):

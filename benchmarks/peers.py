@@ -37,7 +37,9 @@ class Peer:
         return float((a - b).abs().max() / b.abs().max())
 
 
-def _pair(recipe: str, theirs: Any, names: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]) -> tuple[nn.Module, Any]:
+def _pair(
+    recipe: str, theirs: Any, names: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+) -> tuple[nn.Module, Any]:
     ours = blocks.build(recipe).eval()
     with torch.no_grad():
         for name, value in ours.named_parameters():
@@ -56,7 +58,9 @@ def llama() -> Peer:
     """Llama: grouped-query attention with RoPE, SwiGLU."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    recipe = HEAD + """
+    recipe = (
+        HEAD
+        + """
 blocks:
   attention: {mixer: multi_head, n_heads: 8, n_kv_heads: 2, position: rope}
   ffn:       {mixer: gated_mlp, d_ff: 1408}
@@ -66,13 +70,17 @@ model:
   - norm: rmsnorm
   - head: lm
 """
+    )
     config = LlamaConfig(
         vocab_size=VOCAB, hidden_size=D, num_hidden_layers=LAYERS, num_attention_heads=8, num_key_value_heads=2,
         intermediate_size=1408, rms_norm_eps=1e-5, max_position_embeddings=CONTEXT, tie_word_embeddings=False,
     )  # fmt: skip
 
     def names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        found = {"model.embed_tokens.weight": state["embed.weight"], "model.norm.weight": state["norm.weight"]}
+        found = {
+            "model.embed_tokens.weight": state["embed.weight"],
+            "model.norm.weight": state["norm.weight"],
+        }
         found["lm_head.weight"] = state["head.weight"]
         for i in range(LAYERS):
             a, f, to = f"layers.{2 * i}.", f"layers.{2 * i + 1}.", f"model.layers.{i}."
@@ -98,7 +106,9 @@ def gpt2() -> Peer:
     """GPT-2: learned positions, LayerNorm, biases, tied head."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    recipe = HEAD + f"""
+    recipe = (
+        HEAD
+        + f"""
 blocks:
   attention: {{mixer: multi_head, n_heads: 8, qkv_bias: true, out_bias: true}}
   ffn:       {{mixer: mlp, activation: gelu_tanh, bias: true}}
@@ -109,6 +119,7 @@ model:
   - norm: layernorm
   - head: {{lm: {{tied: true}}}}
 """
+    )
     config = GPT2Config(
         vocab_size=VOCAB, n_embd=D, n_layer=LAYERS, n_head=8, n_positions=CONTEXT,
         resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
@@ -148,7 +159,9 @@ def mamba2() -> Peer:
     """Mamba-2: 16 heads of 64 channels, state 128, one group."""
     from transformers import Mamba2Config, Mamba2ForCausalLM
 
-    recipe = HEAD + f"""
+    recipe = (
+        HEAD
+        + f"""
 blocks:
   mamba2: {{mixer: mamba2}}
 model:
@@ -157,13 +170,17 @@ model:
   - norm: rmsnorm
   - head: {{lm: {{tied: true}}}}
 """
+    )
     config = Mamba2Config(
         vocab_size=VOCAB, hidden_size=D, num_hidden_layers=LAYERS, num_heads=16, head_dim=64, state_size=128,
         n_groups=1, expand=2, conv_kernel=4, tie_word_embeddings=True, residual_in_fp32=False,
     )  # fmt: skip
 
     def names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        found = {"backbone.embeddings.weight": state["embed.weight"], "backbone.norm_f.weight": state["norm.weight"]}
+        found = {
+            "backbone.embeddings.weight": state["embed.weight"],
+            "backbone.norm_f.weight": state["norm.weight"],
+        }
         for i in range(LAYERS):
             found[f"backbone.layers.{i}.norm.weight"] = state[f"layers.{i}.norm.weight"]
             found |= _mamba2_names(state, f"layers.{i}.mixer", f"backbone.layers.{i}.mixer")
@@ -177,7 +194,9 @@ def nemotron_h() -> Peer:
     from transformers import NemotronHConfig, NemotronHForCausalLM
 
     pattern = "M-M-M-M*"
-    recipe = HEAD + f"""
+    recipe = (
+        HEAD
+        + f"""
 blocks:
   mamba2:    {{mixer: mamba2, n_heads: 16, head_dim: 64, d_state: 128, n_groups: 8}}
   attention: {{mixer: multi_head, n_heads: 4, n_kv_heads: 1, head_dim: 128}}
@@ -188,6 +207,7 @@ model:
   - norm: rmsnorm
   - head: lm
 """
+    )
     config = NemotronHConfig(
         vocab_size=VOCAB, hidden_size=D, hybrid_override_pattern=pattern, num_hidden_layers=LAYERS,
         num_attention_heads=4, num_key_value_heads=1, head_dim=128, intermediate_size=2688, mamba_num_heads=16,

@@ -30,8 +30,9 @@ def inputs() -> tuple[Tensor, ...]:
 
 
 def main() -> int:
-    from blocks_ssm.kernels import ssd_scan
     from transformers.models.mamba2.modeling_mamba2 import mamba2_chunk_scan
+
+    from blocks_ssm.kernels import ssd_scan
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path)

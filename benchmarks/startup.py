@@ -39,10 +39,14 @@ def main() -> int:
     rows = []
     met = True
     for arguments, aim in AIMS.items():
-        a, b = ratio(lambda x=arguments: run(program, *x), lambda: run(sys.executable, "-c", "import torch"), args.runs)
+        a, b = ratio(
+            lambda x=arguments: run(program, *x), lambda: run(sys.executable, "-c", "import torch"), args.runs
+        )
         met &= aim is None or a / b <= aim
         aimed = "" if aim is None else f"{aim:.2f}"
-        rows.append(f"| `blocks {' '.join(arguments)}` | {1e3 * a:.0f} | {1e3 * b:.0f} | {a / b:.3f} | {aimed} |")
+        rows.append(
+            f"| `blocks {' '.join(arguments)}` | {1e3 * a:.0f} | {1e3 * b:.0f} | {a / b:.3f} | {aimed} |"
+        )
         print(rows[-1], flush=True)
     text = "\n".join(
         [

@@ -90,7 +90,9 @@ class BlockGraph(nx.DiGraph):  # type: ignore[type-arg]
     def sources(self, path: str) -> dict[str, tuple[str, str]]:
         """Input port -> (path, output port) that feeds it."""
         return {
-            port: (source, output) for source, data in self.pred[path].items() for output, port in data["ports"]
+            port: (source, output)
+            for source, data in self.pred[path].items()
+            for output, port in data["ports"]
         }
 
     def _repr_svg_(self) -> str | None:
@@ -98,4 +100,3 @@ class BlockGraph(nx.DiGraph):  # type: ignore[type-arg]
         from blocks.api import picture
 
         return picture(self)
-

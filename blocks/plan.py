@@ -12,6 +12,7 @@ from itertools import chain
 
 from blocks.component import Component, Sizes, Tokenizer
 from blocks.diagnostics import RecipeError
+from blocks.names import is_reserved
 from blocks.recipe import Recipe, Stack, Stage
 from blocks.registry import Registry
 from blocks.resolve import Resolver
@@ -163,6 +164,13 @@ class _Planner:
         here = (*path, key)
         value = getattr(item, key)
         if isinstance(value, Stack):
+            if is_reserved(value.name):
+                self.resolver.report(
+                    "B0206",
+                    f"a stack cannot be called {value.name!r}: Python or nn.Module needs that name",
+                    (*here, "name"),
+                    help=f"name: {value.name}_layers",
+                )
             planner = StackPlanner(self.resolver, recipe, value, here)
             layers = planner.layers()
             if layers is None:

@@ -15,7 +15,13 @@ class MultiHead(Mixer):
 
     module = "blocks_attention.module:Attention"
     symbol = "*"
-    phrases: ClassVar[tuple[str, ...]] = ("multi-head attention", "attention", "self-attention", "full attention", "MHA")
+    phrases: ClassVar[tuple[str, ...]] = (
+        "multi-head attention",
+        "attention",
+        "self-attention",
+        "full attention",
+        "MHA",
+    )
 
     n_heads: int | None = Field(None, gt=0, description="query heads; default: d_model / head_dim")
     n_kv_heads: int | None = Field(None, gt=0, description="key/value heads; default: n_heads")
@@ -25,7 +31,9 @@ class MultiHead(Mixer):
     qkv_bias: bool = Field(False, description="biases in the query, key and value projections")
     out_bias: bool = Field(False, description="bias in the output projection")
     mask: Literal["causal", "bidirectional"] = Field("causal", description="which tokens a token sees")
-    window: int | None = Field(None, gt=0, description="a token sees itself and the window - 1 tokens before it")
+    window: int | None = Field(
+        None, gt=0, description="a token sees itself and the window - 1 tokens before it"
+    )
     position: Position | None = Field(None, description="position applied to queries and keys")
 
     def check(self, sizes: Sizes) -> Iterator[Complaint]:
@@ -66,8 +74,10 @@ class MultiHead(Mixer):
             )
         if self.window is not None and self.mask == "bidirectional":
             yield Complaint(
-                "window", "a window looks back, and a bidirectional mask looks both ways",
-                help="leave out window, or use mask: causal", code="B0312",
+                "window",
+                "a window looks back, and a bidirectional mask looks both ways",
+                help="leave out window, or use mask: causal",
+                code="B0312",
             )
         if self.position is not None:
             if self.position.where != "heads":
@@ -145,7 +155,9 @@ class MultiHead(Mixer):
 
         def project(name: str, count: Any) -> Op:
             size = count * dim
-            return Op(name, "linear", ("x",), ("B", "T", size), D * size + self.qkv_bias * size, fuse="qkv_proj")
+            return Op(
+                name, "linear", ("x",), ("B", "T", size), D * size + self.qkv_bias * size, fuse="qkv_proj"
+            )
 
         ops = [project("q_proj", heads), project("k_proj", kv_heads), project("v_proj", kv_heads)]
         queries, keys = "q_proj", "k_proj"

@@ -24,11 +24,19 @@ class RoPE(Position):
 
     theta: float = Field(10000.0, gt=0, description="base of the wavelengths")
     rotary_dim: int | None = Field(None, gt=0, description="channels of a head that rotate; default: all")
-    scaling: Literal["none", "linear", "llama3"] = Field("none", description="how longer contexts are reached")
+    scaling: Literal["none", "linear", "llama3"] = Field(
+        "none", description="how longer contexts are reached"
+    )
     factor: float | None = Field(None, ge=1, description="how many times longer the context becomes")
-    low_freq_factor: float | None = Field(None, gt=0, description="llama3: wavelengths above L / this are divided")
-    high_freq_factor: float | None = Field(None, gt=0, description="llama3: wavelengths below L / this are kept")
-    original_max_len: int | None = Field(None, gt=0, description="llama3: context L of the unscaled model, in tokens")
+    low_freq_factor: float | None = Field(
+        None, gt=0, description="llama3: wavelengths above L / this are divided"
+    )
+    high_freq_factor: float | None = Field(
+        None, gt=0, description="llama3: wavelengths below L / this are kept"
+    )
+    original_max_len: int | None = Field(
+        None, gt=0, description="llama3: context L of the unscaled model, in tokens"
+    )
 
     def check(self, sizes: Sizes) -> Iterator[Complaint]:
         rotary = self.rotary_dim or sizes.d_model
@@ -48,18 +56,24 @@ class RoPE(Position):
             given = getattr(self, name) is not None
             if given and name not in needed:
                 yield Complaint(
-                    name, f"{name} has no meaning with scaling: {self.scaling}",
-                    help="leave it out, or choose another scaling", code="B0312",
+                    name,
+                    f"{name} has no meaning with scaling: {self.scaling}",
+                    help="leave it out, or choose another scaling",
+                    code="B0312",
                 )
             elif not given and name in needed:
-                yield Complaint("scaling", f"{self.scaling} scaling needs {name}", help=f"add {name}", code="B0202")
+                yield Complaint(
+                    "scaling", f"{self.scaling} scaling needs {name}", help=f"add {name}", code="B0202"
+                )
 
     def call(self, width: int) -> Call:
         options: dict[str, Any] = {"theta": self.theta}
         if self.rotary_dim is not None and self.rotary_dim != width:
             options["rotary_dim"] = self.rotary_dim
         if self.scaling == "linear":
-            return Call("blocks_positions.module:LinearScaledRoPE", (width,), options | {"factor": self.factor})
+            return Call(
+                "blocks_positions.module:LinearScaledRoPE", (width,), options | {"factor": self.factor}
+            )
         if self.scaling == "llama3":
             names = ("factor", "low_freq_factor", "high_freq_factor", "original_max_len")
             options |= {name: getattr(self, name) for name in names}

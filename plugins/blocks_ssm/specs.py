@@ -103,8 +103,22 @@ class Mamba2(Mixer):
         small = conv * self.d_conv + self.conv_bias * conv
         ops = [
             Op("in_proj", "linear", ("x",), ("B", "T", projected), D * projected + self.bias * projected),
-            Op("conv", "conv", ("in_proj",), ("B", "T", conv), small, label=f"causal conv {self.d_conv}, silu"),
-            Op("scan", "scan", ("conv", "in_proj"), ("B", "T", inner), 3 * heads, label=f"SSD, state {self.d_state}"),
+            Op(
+                "conv",
+                "conv",
+                ("in_proj",),
+                ("B", "T", conv),
+                small,
+                label=f"causal conv {self.d_conv}, silu",
+            ),
+            Op(
+                "scan",
+                "scan",
+                ("conv", "in_proj"),
+                ("B", "T", inner),
+                3 * heads,
+                label=f"SSD, state {self.d_state}",
+            ),
         ]
         last = "scan"
         if self.gated_norm:
@@ -124,7 +138,9 @@ class Mamba(Mixer):
     ops = ("causal_conv1d", "selective_scan")
 
     d_inner: int | None = Field(None, gt=0, description="channels inside; default: 2 d_model")
-    dt_rank: int | None = Field(None, gt=0, description="rank of the time-step projection; default: d_model / 16, rounded up")
+    dt_rank: int | None = Field(
+        None, gt=0, description="rank of the time-step projection; default: d_model / 16, rounded up"
+    )
     d_state: int = Field(16, gt=0, description="state a channel")
     d_conv: int = Field(4, gt=0, description="width of the convolution, in tokens")
     chunk_size: int = Field(16, gt=0, description="tokens computed at once; does not change the result")
@@ -142,7 +158,9 @@ class Mamba(Mixer):
         inner, rank = self._sizes()
         state = self.d_state
         weights = 2 * D * inner + inner * (rank + 2 * state) + rank * inner + inner * D
-        small = self.bias * (2 * inner + D) + inner * (self.d_conv + self.conv_bias) + 2 * inner + inner * state
+        small = (
+            self.bias * (2 * inner + D) + inner * (self.d_conv + self.conv_bias) + 2 * inner + inner * state
+        )
         read = 2 * inner * state  # C·h; the recurrence itself is elementwise
         return Cost(
             params=weights + small,

@@ -13,7 +13,11 @@ DTYPES = frozenset({"float32", "float16", "bfloat16"})
 def runs(target: Target, component: Component) -> bool:
     """Whether Triton is installed and can run on this device in this dtype."""
     interpreted = target.device == "cpu" and os.environ.get("TRITON_INTERPRET") == "1"
-    return find_spec("triton") is not None and (target.device == "cuda" or interpreted) and target.dtype in DTYPES
+    return (
+        find_spec("triton") is not None
+        and (target.device == "cuda" or interpreted)
+        and target.dtype in DTYPES
+    )
 
 
 def prefers(target: Target, component: Component) -> bool:

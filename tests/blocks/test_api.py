@@ -23,7 +23,11 @@ def test_text_and_path_are_told_apart(tmp_path: Path) -> None:
 
 def test_a_recipe_in_python_compiles_to_the_same_graph() -> None:
     recipe = blocks.Recipe(
-        recipe="small", d_model=32, vocab_size=100, depth=2, model="multi-head attention and FFN, pre-norm, RoPE"
+        recipe="small",
+        d_model=32,
+        vocab_size=100,
+        depth=2,
+        model="multi-head attention and FFN, pre-norm, RoPE",
     )
     ours = [(node.path, node.component) for node in blocks.compile_graph(recipe).walk()]
     assert ours == [(node.path, node.component) for node in blocks.compile_graph(blocks.load(TEXT)).walk()]

@@ -227,7 +227,7 @@ def test_did_you_mean_never_suggests_the_word_itself() -> None:
 
 def test_every_code_is_explained() -> None:
     for code, entry in CODES.items():
-        assert re.fullmatch(r"B0[1-8]\d\d", code)
+        assert re.fullmatch(r"B0[1-9]\d\d", code)
         assert entry.title
         assert code == "B0100" or (
             "\n\nWrong:\n    " in entry.explanation and "\n\nRight:\n" in entry.explanation
@@ -235,7 +235,7 @@ def test_every_code_is_explained() -> None:
     assert list(CODES) == sorted(CODES)
 
 
-def test_every_code_in_the_source_is_in_the_catalogue() -> None:
+def test_the_catalogue_holds_the_codes_of_the_source() -> None:
     used = {
         code
         for folder in ("blocks", "compiler", "plugins")
@@ -243,8 +243,7 @@ def test_every_code_in_the_source_is_in_the_catalogue() -> None:
         if path.name != "codes.py"
         for code in re.findall(r"\"(B0\d{3})\"", path.read_text(encoding="utf-8"))
     }
-    assert "B0112" in used
-    assert used <= set(CODES)
+    assert used == set(CODES)
 
 
 def test_the_text_layer_is_light() -> None:

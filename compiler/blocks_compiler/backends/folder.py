@@ -1,9 +1,9 @@
 """The build folder: weights, lock file, picture and manifest, written whole or not at all.
 
-    model.safetensors   weights, tied ones once
-    recipe.lock.yaml    the recipe, fully expanded
-    graph.svg           the picture
-    manifest.json       sha256 and size of each file, seed, dtype, versions
+model.safetensors   weights, tied ones once
+recipe.lock.yaml    the recipe, fully expanded
+graph.svg           the picture
+manifest.json       sha256 and size of each file, seed, dtype, versions
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def write_folder(
     check_target(target)
     plan: Plan = graph.graph["plan"]
     weights = {name: value.detach().contiguous() for name, value in model.named_parameters()}
-    weights |= {name: value for name, value in model.state_dict().items() if name in dict(model.named_buffers())}
+    weights |= {
+        name: value for name, value in model.state_dict().items() if name in dict(model.named_buffers())
+    }
     with fresh_folder(target) as folder:
         save_file({name: value.cpu() for name, value in weights.items()}, folder / WEIGHTS, {"format": "pt"})
         (folder / LOCK).write_text(lock(plan, registry), encoding="utf-8")
@@ -73,9 +75,12 @@ def load_folder(folder: Path, *, device: str = "cpu") -> nn.Module:
     manifest = _read_manifest(folder)
     graph = compile_graph(load(folder / LOCK), device=device, dtype=manifest["dtype"])
     source = generate(graph)
+    module = execute(source)
     with torch.device("meta"):
-        model: nn.Module = getattr(execute(source), source.class_name)()
+        model: nn.Module = getattr(module, source.class_name)()
     allocate(model, torch.device(device), getattr(torch, manifest["dtype"]))
+    if {name for name, _ in model.named_buffers()} - model.state_dict().keys():
+        module.init_weights(model)  # buffers that are not saved are worked out again
     try:
         weights = load_file(folder / WEIGHTS, device=device)
     except (SafetensorError, OSError) as error:
@@ -96,11 +101,17 @@ def _read_manifest(folder: Path) -> Mapping[str, Any]:
         files = dict(manifest["files"])
     except FileNotFoundError:
         raise BuildError.of(
-            "B0801", f"{folder} is not a build folder: it has no {MANIFEST}", help="blocks build RECIPE -o DIR"
+            "B0801",
+            f"{folder} is not a build folder: it has no {MANIFEST}",
+            help="blocks build RECIPE -o DIR",
         ) from None
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise _damaged(folder, f"{MANIFEST}: {error}") from None
-    if manifest.get("format") != FORMAT or manifest.get("dtype") not in DTYPES or not {WEIGHTS, LOCK} <= files.keys():
+    if (
+        manifest.get("format") != FORMAT
+        or manifest.get("dtype") not in DTYPES
+        or not {WEIGHTS, LOCK} <= files.keys()
+    ):
         raise _damaged(folder, f"{MANIFEST} has another format")
     for name, wanted in files.items():
         path = folder / name

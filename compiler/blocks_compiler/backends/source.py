@@ -8,12 +8,11 @@ with its repeats, and the model.
 from __future__ import annotations
 
 import builtins
-import keyword
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from blocks import BlockGraph, BuildError, Call, Component, Node, Plan
+from blocks import BlockGraph, Call, Component, Node, Plan
 from blocks.plan import BlockType, PlannedStage
 from blocks_compiler.backends.calls import Calls, brief
 from blocks_compiler.backends.inline import Inliner
@@ -32,21 +31,6 @@ from blocks_compiler.fold import fold
 
 RUNTIME = "blocks_compiler.backends.runtime"
 BLOCKS = {"pre": "PreNormBlock", "post": "PostNormBlock", "none": "PlainBlock", "fused": "FusedBlock"}
-RESERVED = frozenset(
-    {
-        "add_module", "apply", "bfloat16", "buffers", "call_super_init", "children", "compile", "cpu",
-        "cuda", "double", "dump_patches", "eval", "extra_repr", "float", "forward", "get_buffer",
-        "get_extra_state", "get_parameter", "get_submodule", "half", "ipu", "load_state_dict",
-        "modules", "mtia", "named_buffers", "named_children", "named_modules", "named_parameters",
-        "parameters", "register_backward_hook", "register_buffer", "register_forward_hook",
-        "register_forward_pre_hook", "register_full_backward_hook", "register_full_backward_pre_hook",
-        "register_load_state_dict_post_hook", "register_load_state_dict_pre_hook", "register_module",
-        "register_parameter", "register_state_dict_post_hook", "register_state_dict_pre_hook",
-        "requires_grad_", "set_extra_state", "set_submodule", "share_memory", "state_dict", "to",
-        "to_empty", "train", "training", "type", "xpu", "zero_grad",
-    }
-)  # fmt: skip
-"""Attributes of nn.Module, which a stack must not hide."""
 LEGEND = "Shapes: B batch, T tokens of this call, D = d_model; each class says what its other letters mean."
 
 
@@ -60,14 +44,6 @@ class Source:
 
 def generate(graph: BlockGraph) -> Source:
     """The model's file. Raises BuildError for a component whose text cannot stand alone."""
-    plan: Plan = graph.graph["plan"]
-    for stage in plan.stages:
-        if stage.path in RESERVED or keyword.iskeyword(stage.path):
-            raise BuildError.of(
-                "B0705",
-                f"a stack cannot be called {stage.path!r}: Python or nn.Module needs that name",
-                help=f"name: {stage.path}_layers",
-            )
     return _Writer(graph).write()
 
 

@@ -17,7 +17,9 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", default="0", metavar="N", help="seed of the weights (0)")
     parser.add_argument("--dtype", default="float32", help="float32, bfloat16, float16 or float64 (float32)")
     parser.add_argument("--device", default="cpu", help="where the weights are drawn (cpu)")
-    parser.add_argument("--kernels", default="auto", metavar="NAME", help="auto, reference, or an implementation")
+    parser.add_argument(
+        "--kernels", default="auto", metavar="NAME", help="auto, reference, or an implementation"
+    )
 
 
 def run(args: Namespace) -> int:
@@ -55,7 +57,9 @@ def run(args: Namespace) -> int:
             missing = error.diagnostics[0].message
         done(2)
         if args.device == "meta":
-            raise BuildError.of("B0808", "a build folder holds weights, and the meta device has none", help="cpu or cuda")
+            raise BuildError.of(
+                "B0808", "a build folder holds weights, and the meta device has none", help="cpu or cuda"
+            )
         model = build_module(graph, seed=seed, device=args.device, dtype=args.dtype)
         done(3)
         write_folder(model, graph, target, seed=seed, picture=picture, registry=args.registry)

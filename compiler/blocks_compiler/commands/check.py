@@ -31,7 +31,9 @@ def run(args: Namespace) -> int:
         except BlocksError as error:
             found += error.diagnostics
             if not args.json:
-                print(render(error.diagnostics, error.sources, color=wants_color(sys.stderr)), file=sys.stderr)
+                print(
+                    render(error.diagnostics, error.sources, color=wants_color(sys.stderr)), file=sys.stderr
+                )
                 print(file=sys.stderr)
             continue
         if not args.json:

@@ -14,7 +14,9 @@ from blocks_compiler.commands.options import add_recipe, plan_of
 def configure(parser: ArgumentParser) -> None:
     """Add the arguments."""
     add_recipe(parser)
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="file to write; default: standard output")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="file to write; default: standard output"
+    )
     parser.add_argument("--force", action="store_true", help="replace an existing file")
 
 

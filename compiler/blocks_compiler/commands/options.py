@@ -19,7 +19,9 @@ def add_recipe(parser: ArgumentParser, *, many: bool = False) -> None:
         parser.add_argument("recipes", nargs="+", metavar="RECIPE", help=text)
     else:
         parser.add_argument("recipe", metavar="RECIPE", help=text)
-    parser.add_argument("--max-params", default=str(MAX_PARAMS), metavar="N", help="refuse more parameters (2T)")
+    parser.add_argument(
+        "--max-params", default=str(MAX_PARAMS), metavar="N", help="refuse more parameters (2T)"
+    )
 
 
 def add_json(parser: ArgumentParser) -> None:
@@ -60,5 +62,7 @@ def count(text: str, option: str) -> int:
     except ExpressionError as error:
         raise UsageError.of("B0805", f"{option} {text!r}: {error.message}", help=error.help) from None
     if not isinstance(value, int) or value < 1:
-        raise UsageError.of("B0805", f"{option} {text!r} is not a positive whole number", help="such as 512 or 32k")
+        raise UsageError.of(
+            "B0805", f"{option} {text!r} is not a positive whole number", help="such as 512 or 32k"
+        )
     return value

@@ -32,7 +32,9 @@ def choose_kernels(graph: BlockGraph, registry: Registry, target: Target, policy
     if policy not in ("auto", REFERENCE):
         known = sorted({entry.name.partition("/")[2] for entry in registry.of_kind("kernel")} - {REFERENCE})
         if policy not in known:
-            raise BuildError.of("B0601", f"no kernels are called {policy!r}", help=f"auto, reference, {', '.join(known)}")
+            raise BuildError.of(
+                "B0601", f"no kernels are called {policy!r}", help=f"auto, reference, {', '.join(known)}"
+            )
         if policy not in chosen.values():
             raise BuildError.of(
                 "B0704",

@@ -56,5 +56,7 @@ def _fuse_residuals(graph: BlockGraph) -> BlockGraph:
             node.role, node.inputs = "add_norm", add.inputs
             node.outputs = (Port("sum", shape=shape), Port("y", shape=shape))
         sources = [wires[port.name] for port in node.inputs]
-        result.add(node, *((taken[path], "sum") if path in taken else (path, output) for path, output in sources))
+        result.add(
+            node, *((taken[path], "sum") if path in taken else (path, output) for path, output in sources)
+        )
     return result

@@ -9,7 +9,9 @@ import pytest
 from blocks_compiler.fold import Repeat, fold, unfold
 
 
-@pytest.mark.parametrize("text", ["", "M", "MM", "M-M-M*-", "abcabcabd", "-MM---M*", "M-M-M-M*-" + 9 * "M-M-M-M-M*-"])
+@pytest.mark.parametrize(
+    "text", ["", "M", "MM", "M-M-M*-", "abcabcabd", "-MM---M*", "M-M-M-M*-" + 9 * "M-M-M-M-M*-"]
+)
 def test_unfolding_gives_the_sequence_back(text: str) -> None:
     assert "".join(unfold(fold(text))) == text
 

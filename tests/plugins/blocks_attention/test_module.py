@@ -4,8 +4,6 @@ import itertools
 
 import pytest
 import torch
-from blocks_attention.module import Attention, SlidingWindowAttention
-from blocks_positions.module import LinearScaledRoPE, Llama3RoPE, RoPE
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import GPT2Config, GPTNeoXConfig, LlamaConfig, MistralConfig, Qwen2Config
 from transformers.models.gpt2.modeling_gpt2 import GPT2Attention
@@ -13,6 +11,9 @@ from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXAttention, GPT
 from transformers.models.llama.modeling_llama import LlamaAttention, LlamaRotaryEmbedding
 from transformers.models.mistral.modeling_mistral import MistralAttention, MistralRotaryEmbedding
 from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention, Qwen2RotaryEmbedding
+
+from blocks_attention.module import Attention, SlidingWindowAttention
+from blocks_positions.module import LinearScaledRoPE, Llama3RoPE, RoPE
 
 D, P = 32, 8
 LLAMA3 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}

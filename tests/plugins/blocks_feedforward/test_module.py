@@ -3,11 +3,12 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from blocks_feedforward.module import ACTIVATIONS, MLP, GatedMLP
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import GPT2Config, LlamaConfig
 from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
 from transformers.models.llama.modeling_llama import LlamaMLP
+
+from blocks_feedforward.module import ACTIVATIONS, MLP, GatedMLP
 
 
 def test_gelu_tanh_mlp_is_gpt2s():

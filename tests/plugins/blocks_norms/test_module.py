@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+
 from blocks_norms.kernels import add_rms_norm, rms_norm
 from blocks_norms.module import RMSNorm
 

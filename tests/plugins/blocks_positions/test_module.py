@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
-from blocks_positions.module import LearnedPositions, LinearScaledRoPE, Llama3RoPE, RoPE, SinusoidalPositions
 from transformers import GPTNeoXConfig, LlamaConfig
 from transformers.models.gpt_neox import modeling_gpt_neox as neox
 from transformers.models.llama import modeling_llama as llama
+
+from blocks_positions.module import LearnedPositions, LinearScaledRoPE, Llama3RoPE, RoPE, SinusoidalPositions
 
 LLAMA3 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
 

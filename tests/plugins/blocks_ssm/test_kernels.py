@@ -3,8 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from blocks_ssm.kernels import causal_conv1d, selective_scan, selective_step, ssd_scan, ssd_step
 from torch import Tensor
+
+from blocks_ssm.kernels import causal_conv1d, selective_scan, selective_step, ssd_scan, ssd_step
 
 Inputs = tuple[Tensor, ...]
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from blocks_ssm.module import Mamba, Mamba2, SSMState
 from torch import Tensor, nn
+
+from blocks_ssm.module import Mamba, Mamba2, SSMState
 
 Mixer = Mamba | Mamba2
 

@@ -1,14 +1,8 @@
-"""Triton decides as a kernel is decorated whether to interpret it: chosen here, before it is imported."""
+"""The devices that the kernels are tested on."""
 
-import os
-import shutil
-from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-if not Path("/dev/nvidia0").exists() and shutil.which("nvidia-smi") is None:
-    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
@@ -22,7 +16,7 @@ def device(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def triton_ready() -> ModuleType:
-    """Triton itself; an error if something imported it uninterpreted before this folder was collected."""
+    """Triton itself; an error if something imported it before the environment was set (tests/conftest.py)."""
     triton = pytest.importorskip("triton")
     interpreted = not isinstance(triton.language.standard.cdiv, triton.JITFunction)
     wanted = bool(triton.knobs.runtime.interpret)

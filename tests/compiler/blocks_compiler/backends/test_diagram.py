@@ -101,7 +101,9 @@ def test_themes_differ_in_colours_only() -> None:
     assert light == dark
 
 
-@pytest.mark.parametrize("name", ["<b>&amp;\"'</b>", "a\\Nb\\n", "line\nbreak\x00\u202e", "x" * 5000, "<", "${}"])
+@pytest.mark.parametrize(
+    "name", ["<b>&amp;\"'</b>", "a\\Nb\\n", "line\nbreak\x00\u202e", "x" * 5000, "<", "${}"]
+)
 def test_names_are_escaped(name: str) -> None:
     source = f'digraph {{ n [label=<{text(name)} .>, tooltip="{tip(name).replace(chr(34), chr(39))}"] }}'
     svg = render(source, "svg").decode()
@@ -174,7 +176,11 @@ def test_drawing_needs_no_path_and_no_torch(tmp_path: Path, suffix: str) -> None
         "sys.exit(code)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "PATH": ""}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        env={**os.environ, "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

@@ -37,7 +37,9 @@ def test_what_is_in_it(folder: Path) -> None:
     for name, wanted in manifest["files"].items():
         data = (folder / name).read_bytes()
         assert wanted == {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    assert (folder / PICTURE).read_text().lstrip().startswith("<?xml") or "<svg" in (folder / PICTURE).read_text()
+    assert (folder / PICTURE).read_text().lstrip().startswith("<?xml") or "<svg" in (
+        folder / PICTURE
+    ).read_text()
 
 
 def test_it_gives_back_the_same_model(folder: Path) -> None:
@@ -81,7 +83,8 @@ def test_a_changed_file_is_found(folder: Path, tmp_path: Path, name: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"files": 3}', '{"format": 99, "files": {}}', '{"files": {"../x": {}}, "format": 1}']
+    "text",
+    ["", "[]", "{}", '{"files": 3}', '{"format": 99, "files": {}}', '{"files": {"../x": {}}, "format": 1}'],
 )
 def test_a_wrong_manifest_is_found(folder: Path, tmp_path: Path, text: str) -> None:
     target = copy(folder, tmp_path / "copy")

@@ -30,7 +30,9 @@ def test_every_format_is_written(tmp_path: Path, suffix: str, start: bytes) -> N
     assert sorted(tmp_path.iterdir()) == files
 
 
-def test_without_matplotlib_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_matplotlib_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(blocks.BlocksError) as caught:
         plot(meters(), CONTEXTS, tmp_path / "a.svg")

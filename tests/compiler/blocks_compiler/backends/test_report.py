@@ -58,9 +58,14 @@ def test_rows_are_paths_in_order() -> None:
     assert [row.component for row in rows][1:3] == ["multi_head", "mlp"]
 
 
-@pytest.mark.parametrize(("batch", "dtype", "factor"), [(1, "bfloat16", 1), (3, "bfloat16", 3), (1, "float32", 2)])
+@pytest.mark.parametrize(
+    ("batch", "dtype", "factor"), [(1, "bfloat16", 1), (3, "bfloat16", 3), (1, "float32", 2)]
+)
 def test_state_scales_with_batch_and_dtype(batch: int, dtype: str, factor: int) -> None:
-    assert report(graph(), batch=batch, dtype=dtype).total.state_bytes == factor * report(graph()).total.state_bytes
+    assert (
+        report(graph(), batch=batch, dtype=dtype).total.state_bytes
+        == factor * report(graph()).total.state_bytes
+    )
 
 
 @pytest.mark.parametrize("name", ["gpt2-tiny", "hybrid-tiny", "mamba-tiny", "mistral-tiny"])
@@ -77,7 +82,14 @@ def test_json_is_whole_numbers() -> None:
     assert set(found) == {"parameters", "flops_per_token", "state_bytes", "blocks"}
     assert set(found["flops_per_token"]) == {"forward", "train", "decode"}
     assert all(type(value) is int for value in found["flops_per_token"].values())
-    assert set(found["blocks"][0]) == {"path", "block", "mixer", "parameters", "flops_per_token", "state_bytes"}
+    assert set(found["blocks"][0]) == {
+        "path",
+        "block",
+        "mixer",
+        "parameters",
+        "flops_per_token",
+        "state_bytes",
+    }
 
 
 def test_ten_thousand_layers_are_fast() -> None:

@@ -16,7 +16,7 @@ from torch import nn
 import blocks
 from blocks import BuildError
 from blocks_compiler.backends.module import build_module
-from blocks_compiler.backends.source import RESERVED, generate, generate_component
+from blocks_compiler.backends.source import generate, generate_component
 from blocks_compiler.backends.text import identifier
 
 RUN = """
@@ -188,11 +188,6 @@ def test_stacks_may_have_any_other_name(stack):
     logits, state = model(torch.zeros(1, 3, dtype=torch.int64))
     assert logits.isfinite().all()
     assert model(torch.zeros(1, 1, dtype=torch.int64), state)[0].shape == (1, 1, 32)
-
-
-def test_reserved_names_are_those_of_nn_module():
-    public = {name for name in dir(nn.Module()) if re.fullmatch(r"[a-z][a-z0-9_]*", name)}
-    assert public <= RESERVED
 
 
 def test_a_second_stack_and_a_bare_one(graph):

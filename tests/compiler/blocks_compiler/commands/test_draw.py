@@ -9,7 +9,9 @@ import pytest
 from blocks.cli import main
 
 
-@pytest.mark.parametrize("options", [[], ["--inside"], ["--no-fold"], ["--theme", "dark"], ["--inside", "--no-fold"]])
+@pytest.mark.parametrize(
+    "options", [[], ["--inside"], ["--no-fold"], ["--theme", "dark"], ["--inside", "--no-fold"]]
+)
 def test_it_draws(capsys: pytest.CaptureFixture[str], tmp_path: Path, options: list[str]) -> None:
     file = tmp_path / "g.svg"
     assert main(["draw", "gpt2", "-o", str(file), *options]) == 0

@@ -36,7 +36,9 @@ def test_a_name_claimed_twice_says_so() -> None:
     def register_norms(register: object) -> None:
         register("rmsnorm", "nowhere:Norm")  # type: ignore[operator]
 
-    registry = Registry.installed().with_plugin(SimpleNamespace(register_norms=register_norms, __name__="twin"))
+    registry = Registry.installed().with_plugin(
+        SimpleNamespace(register_norms=register_norms, __name__="twin")
+    )
     rows = [row for row in as_json(registry) if row["name"] == "rmsnorm"]
     assert [row["status"] for row in rows] == ["ambiguous", "ambiguous"]
     assert all(":rmsnorm" in str(row["error"]) for row in rows)

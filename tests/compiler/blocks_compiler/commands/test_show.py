@@ -18,7 +18,11 @@ def test_json_is_the_contract(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "nemotron-h-8b", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert list(shown) == ["recipe", "parameters", "pattern", "layers"]
-    assert (shown["recipe"], shown["parameters"], shown["pattern"]) == ("nemotron-h-8b", 8_100_852_736, PATTERN)
+    assert (shown["recipe"], shown["parameters"], shown["pattern"]) == (
+        "nemotron-h-8b",
+        8_100_852_736,
+        PATTERN,
+    )
     assert len(shown["layers"]) == 52
     assert shown["layers"][7] == {
         "path": "layers.7",
@@ -31,7 +35,14 @@ def test_json_is_the_contract(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_page_has_every_block(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "nemotron-h-8b"]) == 0
     page = capsys.readouterr().out
-    for expected in ("8,100,852,736", PATTERN, "7.7% (asked 8%)", "n_kv_heads 8", "floor(1·24/5)", "pre-rmsnorm"):
+    for expected in (
+        "8,100,852,736",
+        PATTERN,
+        "7.7% (asked 8%)",
+        "n_kv_heads 8",
+        "floor(1·24/5)",
+        "pre-rmsnorm",
+    ):
         assert expected in page
     assert sum(line.split()[1:2] in (["M"], ["-"], ["*"]) for line in page.splitlines()) == 52
     assert "\x1b" not in page
@@ -52,7 +63,9 @@ def test_long_stacks_fold(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(capsys.readouterr().out.splitlines()) > 160
 
 
-def test_lines_keep_to_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_keep_to_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", "xterm-256color")
