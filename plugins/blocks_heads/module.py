@@ -10,8 +10,8 @@ from torch import Tensor, nn
 class LMHead(nn.Linear):
     """A linear map from x [B, T, D] to logits [B, T, V].
 
-    For one token a row, as in decoding, the table stands on the left of the product: a CPU then streams it once
-    instead of once a row.
+    For one token a row, as in decoding, the table stands on the left of the product: a CPU then streams it
+    once instead of once a row.
     """
 
     def forward(self, x: Tensor) -> Tensor:

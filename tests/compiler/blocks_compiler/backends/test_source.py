@@ -11,10 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 import blocks
-from blocks import BuildError
 from blocks_compiler.backends.module import build_module
 from blocks_compiler.backends.source import generate, generate_component
 from blocks_compiler.backends.text import identifier
@@ -172,12 +170,6 @@ def test_names_of_blocks_hide_nothing(block):
 def test_names_of_recipes_hide_nothing(recipe):
     model = blocks.build(NAMED.format(recipe=recipe, block="a", stack="layers"))
     assert model(torch.zeros(1, 3, dtype=torch.int64))[0].isfinite().all()
-
-
-@pytest.mark.parametrize("stack", ["forward", "class", "state_dict", "train"])
-def test_stacks_cannot_hide_what_a_module_needs(stack):
-    with pytest.raises(BuildError, match=f"a stack cannot be called '{stack}'"):
-        blocks.build(NAMED.format(recipe="any", block="a", stack=stack))
 
 
 @pytest.mark.parametrize(
