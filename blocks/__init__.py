@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from blocks.api import build, compile_graph, from_pretrained, load
+    from blocks.api import build, compile_graph, from_pretrained, load, report
     from blocks.component import (
         Call,
         Complaint,
@@ -78,6 +78,7 @@ _HOME = {
     "hookimpl": "hookspecs",
     "load": "api",
     "minimum": "polynomial",
+    "report": "api",
 }
 
 __all__ = [
@@ -119,6 +120,7 @@ __all__ = [
     "hookimpl",
     "load",
     "minimum",
+    "report",
 ]
 
 

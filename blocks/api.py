@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from blocks.graph import BlockGraph
     from blocks.plan import Plan
     from blocks.registry import Registry
+    from blocks_compiler.backends.report import Report
 
 
 def load(source: str | os.PathLike[str]) -> Recipe:
@@ -83,6 +84,25 @@ def compile_graph(
 
     recipe = recipe if isinstance(recipe, Recipe) else load(recipe)
     return compile_plan(recipe.plan(registry=registry), registry=registry, **options)
+
+
+def report(
+    recipe: Recipe | str | Path,
+    context: int = 4096,
+    *,
+    batch: int = 1,
+    dtype: str = "bfloat16",
+    registry: Registry | None = None,
+) -> Report:
+    """What a recipe costs: parameters, FLOPs a token at `context` tokens, state bytes of `batch` sequences.
+
+    `report(...).total` is the sum, `.rows` has a row a block, `.as_json()` the numbers; a notebook shows a table.
+    Raises RecipeError.
+    """
+    from blocks_compiler.backends.report import report as report_of
+
+    graph = compile_graph(recipe, registry=registry, kernels="reference")
+    return report_of(graph, context, batch=batch, dtype=dtype)
 
 
 def picture(graph: BlockGraph) -> str | None:

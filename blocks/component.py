@@ -51,7 +51,7 @@ class Component(BaseModel):
     """The base of everything a recipe can name. Fields are the options a recipe may set."""
 
     model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=False
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True
     )
 
     kind: ClassVar[str] = ""

@@ -146,3 +146,15 @@ class Recipe(_Strict):
         sizes += [f"depth={self.depth}"] if self.depth is not None else []
         sizes += [f"vocab_size={self.vocab_size}"] if self.vocab_size is not None else []
         return f"Recipe({self.recipe!r}, {', '.join(sizes)})"
+
+    def _repr_html_(self) -> str:
+        """The kinds of block and the pattern, for notebooks; where it cannot be planned, why."""
+        from html import escape
+
+        from blocks.api import page
+        from blocks.diagnostics import BlocksError
+
+        try:
+            return page(self.plan())
+        except BlocksError as error:
+            return f"<pre>{escape(str(error))}</pre>"

@@ -104,11 +104,12 @@ class Registry:
     def _loaded(self) -> tuple[tuple[Plugin, ...], tuple[Entry, ...]]:
         found: list[Plugin] = []
         entries: list[Entry] = []
+        origins: dict[int, tuple[str, str]] = {}  # reading a distribution's metadata takes a millisecond
         for point in self._points:
             dist = point.dist
-            plugin = Plugin(
-                point.name, point.value, dist.name if dist else "?", dist.version if dist else "?"
-            )
+            if id(dist) not in origins:
+                origins[id(dist)] = (dist.name, dist.version) if dist else ("?", "?")
+            plugin = Plugin(point.name, point.value, *origins[id(dist)])
             try:
                 module = point.load()
                 entries += _collect(module, plugin)

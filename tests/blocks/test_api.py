@@ -59,6 +59,23 @@ def test_unknown_keys_do_not_hide_other_mistakes() -> None:
     assert [found.code for found in caught.value.diagnostics] == ["B0201", "B0501"]
 
 
+def test_what_a_recipe_costs() -> None:
+    found = blocks.report(blocks.load(TEXT), context=100, batch=2, dtype="float32")
+    assert found.total.parameters == 2 * 100 * 32 + 3 * 32 + 4 * 32 * 32 + 8 * 32 * 32
+    assert found.total.state_bytes == 2 * 100 * (2 * 32) * 4
+    assert found.as_json()["parameters"] == found.total.parameters
+    assert "<table" in found._repr_html_()
+
+
+def test_a_notebook_shows_recipes_plans_and_graphs() -> None:
+    recipe = blocks.load(TEXT)
+    assert recipe._repr_html_() == recipe.plan()._repr_html_()
+    svg = blocks.compile_graph(recipe)._repr_svg_()
+    assert svg is not None
+    assert "<svg" in svg
+    assert "B0307" in blocks.load(TEXT.replace("32", "33").replace("attention", "attention with 2 heads"))._repr_html_()
+
+
 def test_every_public_name_can_be_had() -> None:
     for name in blocks.__all__:
         assert getattr(blocks, name) is not None
