@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from blocks import layout
+from blocks import literal, selectors
 from blocks.component import Component
-from blocks.layout import LayoutError, Tree
+from blocks.layout import LayoutError
+from blocks.literal import Tree
 from blocks.plan import BlockType, Plan, PlannedStage
 from blocks.recipe import Recipe, Stack
 from blocks.resolve import component_kind
@@ -120,7 +121,7 @@ def _stack(recipe: Recipe, stack: Stack, planned: PlannedStage) -> Iterator[str]
     if stack.interleave is not None or stack.cycle is not None:
         yield f"{indent}depth: {len(planned.layers)}"
     if stack.layers is not None:
-        yield from _literal(layout.parse_literal(stack.layers), indent)
+        yield from _literal(literal.parse_literal(stack.layers), indent)
     if stack.pattern is not None:
         yield f"{indent}pattern: {json.dumps(stack.pattern, ensure_ascii=False)}"
         used = {layer.symbol: layer.type.name for layer in planned.layers} | (stack.symbols or {})
@@ -191,7 +192,7 @@ def _overrides(stack: Stack, planned: PlannedStage) -> dict[str, dict[str, Any]]
 
 def _select(selector: str, used: Sequence[str], stack: str) -> list[int]:
     try:
-        return layout.select(selector, used, stack)
+        return selectors.select(selector, used, stack)
     except LayoutError as error:  # the plan was made with this selector
         raise AssertionError(error.message) from None
 

@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from typing import IO, NoReturn
 
 from blocks import __version__
-from blocks.diagnostics import BlocksError, BuildError, UsageError, did_you_mean, render
+from blocks.diagnostics import BlocksError, BuildError, UsageError
 from blocks.registry import Entry, Registry
+from blocks.render import render
+from blocks.suggest import did_you_mean
 
 TITLE = "Describe, compare and build sequence-model architectures."
 EXAMPLE = """\

@@ -8,7 +8,7 @@ that module is imported on build, never before. One class a kind: `Mixer`, `Norm
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
@@ -28,7 +28,10 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """Something wrong with the options of one component; `field` says where, `related` names recipe sizes."""
+    """Something wrong with the options of one component.
+
+    `field` says where (`position.rotary_dim` for a slot's), `related` names sizes of the recipe.
+    """
 
     field: str
     message: str
@@ -50,9 +53,7 @@ class Call:
 class Component(BaseModel):
     """The base of everything a recipe can name. Fields are the options a recipe may set."""
 
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True
-    )
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
     kind: ClassVar[str] = ""
     module: ClassVar[str] = ""
@@ -78,12 +79,25 @@ class Component(BaseModel):
         return copy
 
     def check(self, sizes: Sizes) -> Iterator[Complaint]:
-        """Yield everything that is wrong with the options for a model of these sizes."""
-        yield from ()
+        """Yield everything that is wrong with the options for a model of these sizes.
+
+        A component answers for those in its slots, whose width may be another one; by default it is the same.
+        """
+        for name in self.slots():
+            yield from self.check_slot(name, sizes)
 
     def bind(self, sizes: Sizes) -> Self:
         """Fill the defaults that depend on the model's sizes (head_dim, d_ff …). Called once `check` is silent."""
-        return self
+        return self.model_copy(update={name: inner.bind(sizes) for name, inner in self.slots().items()})
+
+    def slots(self) -> dict[str, Component]:
+        """The components in this one's slots, by option."""
+        return {name: value for name, value in self if isinstance(value, Component)}
+
+    def check_slot(self, name: str, sizes: Sizes) -> Iterator[Complaint]:
+        """What is wrong with the component in a slot, told from here."""
+        for complaint in self.slots()[name].check(sizes):
+            yield replace(complaint, field=f"{name}.{complaint.field}")
 
     def call(self, width: int) -> Call:
         """The constructor call for an input of `width` channels (d_model; head_dim inside attention)."""
@@ -100,8 +114,8 @@ class Component(BaseModel):
 
     def all_ops(self) -> tuple[str, ...]:
         """The ops of this component and of the components in its slots."""
-        nested = (v for n in type(self).model_fields for v in [getattr(self, n)] if isinstance(v, Component))
-        return tuple(dict.fromkeys((*self.ops, *(op for part in nested for op in part.all_ops()))))
+        inner = (op for component in self.slots().values() for op in component.all_ops())
+        return tuple(dict.fromkeys((*self.ops, *inner)))
 
 
 class Mixer(Component):

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
-from blocks.diagnostics import did_you_mean
+from blocks.suggest import did_you_mean
 
 MAX_LENGTH = 1000
 MAX_TOKENS = 200

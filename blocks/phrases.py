@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args, get_origin
 
 from blocks.component import Component
-from blocks.diagnostics import PluginError, did_you_mean
+from blocks.diagnostics import PluginError
 from blocks.recipe import Block
 from blocks.registry import Registry
 from blocks.resolve import component_kind, members_of, takes_number
+from blocks.suggest import did_you_mean
 
 MAX_WORDS = 8  # of one phrase
 KINDS = ("mixer", "norm", "position")

@@ -16,8 +16,9 @@ from typing import Any
 import pluggy
 
 from blocks import hookspecs
-from blocks.diagnostics import PluginError, did_you_mean
+from blocks.diagnostics import PluginError
 from blocks.hookspecs import GROUP
+from blocks.suggest import did_you_mean
 
 FIRST_PARTY = "blocks-dsl"
 KINDS = {

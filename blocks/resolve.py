@@ -82,16 +82,22 @@ class Resolver(Reporter):
 
     def slot(self, kind: str, slot: Any, path: Path) -> Component | None:
         """The component of a slot, a name or `{name: {options}}`; None for `none` or when wrong."""
+        made = self._in_slot(kind, slot, path)
+        at = (*path, made.name) if made is not None and isinstance(slot, Mapping) else path
+        return None if made is None else self._checked(made, at, at)
+
+    def _in_slot(self, kind: str, slot: Any, path: Path) -> Component | None:
+        """The same, not yet checked: whoever owns the slot answers for what is in it."""
         if isinstance(slot, Component):
-            return self._checked(slot, path, path)
+            return slot
         if slot == "none":
             return None
         if isinstance(slot, str):
-            return self.component(kind, slot, {}, path, path)
+            return self._made(kind, slot, {}, path, path)
         if isinstance(slot, Mapping) and len(slot) == 1:
             name, options = next(iter(slot.items()))
             if isinstance(name, str) and (options is None or isinstance(options, Mapping)):
-                return self.component(kind, name, options or {}, (*path, name), (*path, name))
+                return self._made(kind, name, options or {}, (*path, name), (*path, name))
         self.report("B0207", f"a {kind} is a name, or a mapping of one name to its options", path)
         return None
 
@@ -99,6 +105,12 @@ class Resolver(Reporter):
         self, kind: str, name: str, options: Mapping[str, Any], at: Path, name_at: Path
     ) -> Component | None:
         """Look up, validate, check and bind one component whose options stand at `at`; None when wrong."""
+        made = self._made(kind, name, options, at, name_at)
+        return None if made is None else self._checked(made, at, name_at)
+
+    def _made(
+        self, kind: str, name: str, options: Mapping[str, Any], at: Path, name_at: Path
+    ) -> Component | None:
         try:
             cls = self.registry.find(kind, name).load()
         except PluginError as error:
@@ -116,7 +128,7 @@ class Resolver(Reporter):
             slot_kind = component_kind(field.annotation)
             if slot_kind:
                 before = len(self.problems)
-                values[option] = self.slot(slot_kind, value, (*at, option))
+                values[option] = self._in_slot(slot_kind, value, (*at, option))
                 good = good and len(self.problems) == before
             elif isinstance(value, str) and takes_number(field.annotation):
                 try:
@@ -130,22 +142,36 @@ class Resolver(Reporter):
         except ValidationError as error:
             report_validation(error, values, cls, at, self.report)
             return None
-        return self._checked(made, at, name_at) if good else None
+        return made if good else None
 
     def _checked(self, component: Component, at: Path, name_at: Path) -> Component | None:
         complaints = list(component.check(self.sizes))
         for wrong in complaints:
-            written = self.document is None or self.written((*at, wrong.field))
+            place = self._place(component, at, wrong.field)
             related = tuple(((name,), f"{name} is set here") for name in wrong.related)
             self.report(
                 wrong.code,
                 wrong.message,
-                (*at, wrong.field) if written else name_at,
-                label=wrong.label if written else "",
+                place or name_at,
+                label=wrong.label if place else "",
                 help=wrong.help,
                 related=related,
             )
         return None if complaints else component.bind(self.sizes)
+
+    def _place(self, component: Component, at: Path, field: str) -> Path | None:
+        """The path of an option, `position.theta` for one of a slot; as much of it as is written, None if nothing."""
+        path = at
+        for option in field.split("."):
+            path = (*path, option)
+            inner = component.slots().get(option)
+            if inner is not None:
+                path, component = (*path, inner.name), inner
+        if self.document is None:
+            return path
+        while len(path) > len(at) and not self.written(path):
+            path = path[:-1]
+        return path if len(path) > len(at) else None
 
 
 def _is_number(value: Any) -> bool:

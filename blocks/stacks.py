@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from blocks import layout
+from blocks import layout, literal, selectors
 from blocks.component import Mixer, Norm
-from blocks.diagnostics import PluginError, did_you_mean
+from blocks.diagnostics import PluginError
 from blocks.layout import LayoutError, Placement
 from blocks.recipe import Recipe, Stack
 from blocks.resolve import Resolver
+from blocks.suggest import did_you_mean
 from blocks.validation import Path
 
 RESIDUALS = ("pre", "post", "none")
@@ -113,7 +114,7 @@ class StackPlanner:
     def _lay_out(self, way: str, depth: int | None, letters: Mapping[str, str]) -> Iterator[Placement]:
         stack = self.stack
         if way == "layers":
-            return layout.literal(layout.parse_literal(stack.layers or []))
+            return literal.literal(literal.parse_literal(stack.layers or []))
         if way == "pattern":
             read = {letter: block for block, letter in letters.items()} | (stack.symbols or {})
             return layout.from_pattern(stack.pattern or "", read)
@@ -216,7 +217,7 @@ class StackPlanner:
         last: dict[int, Path] = {}
         for selector, change in (self.stack.override or {}).items():
             try:
-                chosen = layout.select(selector, used, self.stack.name)
+                chosen = selectors.select(selector, used, self.stack.name)
             except LayoutError as error:
                 self.resolver.report(
                     error.code, error.message, (*self.path, *error.path), key=True, help=error.help

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
-from blocks.diagnostics import did_you_mean
+from blocks.suggest import did_you_mean
 
 Path: TypeAlias = tuple[str | int, ...]
 Report: TypeAlias = Callable[..., None]

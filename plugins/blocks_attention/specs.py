@@ -88,7 +88,7 @@ class MultiHead(Mixer):
                     code="B0313",
                 )
             else:
-                yield from self.position.check(Sizes(bound.head_dim))
+                yield from self.check_slot("position", Sizes(bound.head_dim))
 
     def bind(self, sizes: Sizes) -> Self:
         heads, dim = self.n_heads, self.head_dim

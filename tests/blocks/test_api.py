@@ -73,7 +73,8 @@ def test_a_notebook_shows_recipes_plans_and_graphs() -> None:
     svg = blocks.compile_graph(recipe)._repr_svg_()
     assert svg is not None
     assert "<svg" in svg
-    assert "B0307" in blocks.load(TEXT.replace("32", "33").replace("attention", "attention with 2 heads"))._repr_html_()
+    wrong = TEXT.replace("32", "33").replace("attention", "attention with 2 heads")
+    assert "B0307" in blocks.load(wrong)._repr_html_()
 
 
 def test_every_public_name_can_be_had() -> None:

@@ -22,9 +22,9 @@ from blocks.diagnostics import (
     RecipeError,
     Span,
     UsageError,
-    did_you_mean,
-    render,
 )
+from blocks.render import render
+from blocks.suggest import did_you_mean
 
 ROOT = Path(__file__).resolve().parents[2]
 HYBRID = """\

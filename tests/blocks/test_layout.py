@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from blocks import layout
+from blocks import layout, literal, selectors
 from blocks.layout import LayoutError
 
 LETTERS = {"mamba2": "M", "ffn": "-", "attention": "*"}
@@ -84,9 +84,9 @@ def written(tree: Any) -> str:
 @given(trees())
 def test_a_literal_reads_back_and_its_length_is_known_before(tree: Any) -> None:
     text = written(tree)
-    read = layout.parse_literal(text)
+    read = literal.parse_literal(text)
     assert read == tuple(tree)
-    assert layout.length(read) == len(list(layout.literal(read)))
+    assert literal.length(read) == len(list(literal.literal(read)))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_literal_reads_back_and_its_length_is_known_before(tree: Any) -> None:
     ],
 )
 def test_spellings_of_a_literal(value: Any) -> None:
-    assert "".join(p.block for p in layout.literal(layout.parse_literal(value))) == "abababc"
+    assert "".join(p.block for p in literal.literal(literal.parse_literal(value))) == "abababc"
 
 
 def test_a_pattern_names_its_letters() -> None:
@@ -135,19 +135,19 @@ def test_reasons_are_given() -> None:
         (lambda: layout.from_pattern("M?!", {"M": "a"}), "B0405", "no block for '!', '?'"),
         (lambda: layout.cycle(10**12, ["a"]), "B0406", "more than the 100,000 allowed"),
         (
-            lambda: layout.literal(layout.parse_literal("1000000 x [1000000 x [a]]")),
+            lambda: literal.literal(literal.parse_literal("1000000 x [1000000 x [a]]")),
             "B0406",
             "1,000,000,000,000",
         ),
-        (lambda: layout.parse_literal("a, 3 y"), "B0407", "not understood"),
-        (lambda: layout.parse_literal("[a"), "B0407", "not closed"),
-        (lambda: layout.parse_literal("a]"), "B0407", "too many"),
-        (lambda: layout.parse_literal("3 x"), "B0407", "repeats nothing"),
-        (lambda: layout.parse_literal("2 x 3 x a"), "B0407", "repeats nothing"),
-        (lambda: layout.parse_literal(["2 x"]), "B0407", "repeats nothing"),
-        (lambda: layout.parse_literal("0 x a"), "B0407", "a repeat of 0"),
-        (lambda: layout.parse_literal([1.5]), "B0407", "not a block"),
-        (lambda: layout.parse_literal("[" * 70 + "]" * 70), "B0407", "nested more than 64"),
+        (lambda: literal.parse_literal("a, 3 y"), "B0407", "not understood"),
+        (lambda: literal.parse_literal("[a"), "B0407", "not closed"),
+        (lambda: literal.parse_literal("a]"), "B0407", "too many"),
+        (lambda: literal.parse_literal("3 x"), "B0407", "repeats nothing"),
+        (lambda: literal.parse_literal("2 x 3 x a"), "B0407", "repeats nothing"),
+        (lambda: literal.parse_literal(["2 x"]), "B0407", "repeats nothing"),
+        (lambda: literal.parse_literal("0 x a"), "B0407", "a repeat of 0"),
+        (lambda: literal.parse_literal([1.5]), "B0407", "not a block"),
+        (lambda: literal.parse_literal("[" * 70 + "]" * 70), "B0407", "nested more than 64"),
     ],
 )
 def test_what_does_not_work_out(make: Any, code: str, says: str) -> None:
@@ -172,18 +172,18 @@ def test_slices_are_pythons(start: int | None, stop: int | None, name: str) -> N
     selector = f"{name}[{'' if start is None else start}:{'' if stop is None else stop}]"
     expected = indices[start:stop]
     if expected:
-        assert layout.select(selector, BLOCKS) == expected
+        assert selectors.select(selector, BLOCKS) == expected
     else:
         with pytest.raises(LayoutError, match="selects nothing"):
-            layout.select(selector, BLOCKS)
+            selectors.select(selector, BLOCKS)
 
 
 def test_single_selectors() -> None:
-    assert layout.select("ffn[-1]", BLOCKS) == [5]
-    assert layout.select("ffn[0]", BLOCKS) == [1]
-    assert layout.select("ffn", BLOCKS) == [1, 3, 5]
-    assert layout.select("layers", BLOCKS) == [0, 1, 2, 3, 4, 5]
-    assert layout.select("decoder[2]", BLOCKS, "decoder") == [2]
+    assert selectors.select("ffn[-1]", BLOCKS) == [5]
+    assert selectors.select("ffn[0]", BLOCKS) == [1]
+    assert selectors.select("ffn", BLOCKS) == [1, 3, 5]
+    assert selectors.select("layers", BLOCKS) == [0, 1, 2, 3, 4, 5]
+    assert selectors.select("decoder[2]", BLOCKS, "decoder") == [2]
 
 
 @pytest.mark.parametrize(
@@ -200,5 +200,5 @@ def test_single_selectors() -> None:
 )
 def test_selectors_that_select_nothing(selector: str, code: str) -> None:
     with pytest.raises(LayoutError) as caught:
-        layout.select(selector, BLOCKS)
+        selectors.select(selector, BLOCKS)
     assert caught.value.code == code

@@ -8,6 +8,7 @@ import pytest
 
 import blocks
 from blocks import Plan, RecipeError
+from blocks.diagnostics import Span
 
 HEAD = """\
 recipe: r
@@ -235,3 +236,22 @@ def test_problems_of_a_recipe_made_in_python_are_said_in_words() -> None:
     )
     with pytest.raises(RecipeError, match=r"error\[B0302\]: blocks.ffn.d_ff: 0 is not greater than 0"):
         recipe.plan()
+
+
+def test_what_is_in_a_slot_is_checked_at_its_own_width() -> None:
+    text = """\
+recipe: r
+d_model: 33
+vocab_size: 10
+blocks:
+  a: {mixer: multi_head, n_heads: 1, head_dim: 32, position: {rope: {rotary_dim: %s}}}
+model:
+  - embed: tokens
+  - stack: {layers: a}
+  - head: lm
+"""
+    blocks.load(text % 32).plan()
+    with pytest.raises(blocks.RecipeError) as caught:
+        blocks.load(text % 33).plan()
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.span) == ("B0314", Span(5, 82, 84))

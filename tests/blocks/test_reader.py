@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blocks.builder import MAX_DEPTH, MAX_NODES
 from blocks.diagnostics import RecipeError, Span
-from blocks.reader import MAX_BYTES, MAX_DEPTH, MAX_NODES, read, read_file
+from blocks.reader import MAX_BYTES, read, read_file
 
 ROOT = Path(__file__).resolve().parents[2]
 

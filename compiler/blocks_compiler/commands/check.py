@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from blocks import BlocksError, Diagnostic
 from blocks.cli import wants_color
 from blocks.command import Command
-from blocks.diagnostics import render
+from blocks.render import render
 from blocks_compiler.commands.options import add_json, add_recipe, plan_of
 
 

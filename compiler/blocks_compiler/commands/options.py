@@ -7,9 +7,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from blocks import Plan, Recipe, RecipeError, UsageError, load
-from blocks.diagnostics import did_you_mean
 from blocks.expressions import ExpressionError, evaluate
 from blocks.plan import MAX_PARAMS
+from blocks.suggest import did_you_mean
 
 
 def add_recipe(parser: ArgumentParser, *, many: bool = False) -> None:

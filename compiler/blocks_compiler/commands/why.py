@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from blocks import UsageError
 from blocks.codes import CODES
 from blocks.command import Command
-from blocks.diagnostics import did_you_mean
+from blocks.suggest import did_you_mean
 from blocks_compiler.commands.page import Cell, Page
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from blocks import Mixer
-from blocks.diagnostics import did_you_mean
+from blocks.suggest import did_you_mean
 from blocks_compiler.backends.module import check_component
 from blocks_compiler.conformance.cases import CASES, Case
 from blocks_compiler.conformance.subject import Subject

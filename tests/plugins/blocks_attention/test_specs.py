@@ -48,11 +48,16 @@ def test_defaults_fill_in(mixer: MultiHead, bound: tuple[int, int, int]) -> None
         (
             MultiHead(n_heads=8, head_dim=3, position=RoPE()),
             "B0314",
-            "rotary_dim",
+            "position.rotary_dim",
             "an even number up to head_dim",
         ),
-        (MultiHead(position=RoPE(scaling="linear")), "B0202", "scaling", "add factor"),
-        (MultiHead(position=RoPE(factor=2.0)), "B0312", "factor", "leave it out, or choose another scaling"),
+        (MultiHead(position=RoPE(scaling="linear")), "B0202", "position.scaling", "add factor"),
+        (
+            MultiHead(position=RoPE(factor=2.0)),
+            "B0312",
+            "position.factor",
+            "leave it out, or choose another scaling",
+        ),
     ],
 )
 def test_complaints(mixer: MultiHead, code: str, field: str, help: str) -> None:
