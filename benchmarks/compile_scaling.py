@@ -16,6 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from interleave import publish
+
 SIZES = (1_000, 10_000)
 LIMIT = 12.0
 
@@ -86,22 +88,15 @@ def main() -> int:
         rows.append(f"| {key} | {small:.3f} {unit} | {large:.3f} {unit} | {ratio:.1f} |")
     small, large = (statistics.median(r[i]["graph"] + r[i]["source"] for r in runs) for i in range(2))
     rows.append(f"| graph + source | {small:.3f} s | {large:.3f} s | {large / small:.1f} |")
-    text = "\n".join(
-        [
-            "# Compile time and memory by depth",
-            "",
-            f"`python benchmarks/compile_scaling.py`, Python {platform.python_version()}, {platform.machine()}, "
-            f"medians of {args.runs} interleaved runs; the aim is a ratio of at most {LIMIT:.0f}.",
-            "",
-            "| | 1,000 blocks | 10,000 blocks | ratio |",
-            "|---|---|---|---|",
-            *rows,
-            "",
-        ]
+    publish(
+        "Compile time and memory by depth",
+        f"`python benchmarks/compile_scaling.py`: Python {platform.python_version()}, {platform.machine()}, medians of "
+        f"{args.runs} interleaved runs; the aim is a ratio of at most {LIMIT:.0f}.",
+        "| | 1,000 blocks | 10,000 blocks | ratio |",
+        rows,
+        args.output,
     )
-    print(text)
-    if args.output:
-        args.output.write_text(text, encoding="utf-8")
+    print(*rows, sep="\n")
     return 0 if ok else 1
 
 

@@ -36,3 +36,11 @@ def machine() -> str:
     except (OSError, StopIteration):
         pass
     return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"
+
+
+def publish(title: str, lead: str, head: str, rows: list[str], output: Path | None) -> None:
+    """Write a table with its title and circumstances to `output`, if one is given."""
+    rule = "|" + "---|" * (head.count("|") - 1)
+    text = "\n".join([f"# {title}", "", lead, "", head, rule, *rows, ""])
+    if output is not None:
+        output.write_text(text, encoding="utf-8")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from interleave import machine, ratio
+from interleave import machine, publish, ratio
 from torch import Tensor
 
 logging.getLogger("transformers").setLevel(logging.ERROR)
@@ -64,22 +64,15 @@ def main() -> int:
         what = "forward + backward" if grad else "forward"
         rows.append(f"| {what} | {1e3 * a:.1f} | {1e3 * b:.1f} | {a / b:.3f} | {AIM} |")
         print(rows[-1], flush=True)
-    text = "\n".join(
-        [
-            "# The SSD scan alone against transformers' own, CPU",
-            "",
-            f"`python benchmarks/ssd_scan.py`: {machine()}, {torch.get_num_threads()} threads, fp32, batch {B}, {T} "
-            f"tokens, {H} heads of {P}, state {N}, one group, medians of {args.runs} interleaved runs. "
-            f"Results differ by {error:.1e} of the largest value.",
-            "",
-            "| what | ours, ms | theirs, ms | ours / theirs | aim |",
-            "|---|---|---|---|---|",
-            *rows,
-            "",
-        ]
+    publish(
+        "The SSD scan alone against transformers' own, CPU",
+        f"`python benchmarks/ssd_scan.py`: {machine()}, {torch.get_num_threads()} threads, fp32, batch {B}, {T} "
+        f"tokens, {H} heads of {P}, state {N}, one group, medians of {args.runs} interleaved runs. "
+        f"Results differ by {error:.1e} of the largest value.",
+        "| what | ours, ms | theirs, ms | ours / theirs | aim |",
+        rows,
+        args.output,
     )
-    if args.output:
-        args.output.write_text(text, encoding="utf-8")
     return 0 if met else 1
 
 

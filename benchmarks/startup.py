@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from interleave import machine, ratio
+from interleave import machine, publish, ratio
 
 AIMS = {
     ("--help",): 0.12,
@@ -48,20 +48,13 @@ def main() -> int:
             f"| `blocks {' '.join(arguments)}` | {1e3 * a:.0f} | {1e3 * b:.0f} | {a / b:.3f} | {aimed} |"
         )
         print(rows[-1], flush=True)
-    text = "\n".join(
-        [
-            "# Start-up",
-            "",
-            f"`python benchmarks/startup.py`: {machine()}, medians of {args.runs} interleaved runs.",
-            "",
-            '| command | ours, ms | `python -c "import torch"`, ms | ratio | aim |',
-            "|---|---|---|---|---|",
-            *rows,
-            "",
-        ]
+    publish(
+        "Start-up",
+        f"`python benchmarks/startup.py`: {machine()}, medians of {args.runs} interleaved runs.",
+        '| command | ours, ms | `python -c "import torch"`, ms | ratio | aim |',
+        rows,
+        args.output,
     )
-    if args.output:
-        args.output.write_text(text, encoding="utf-8")
     return 0 if met else 1
 
 

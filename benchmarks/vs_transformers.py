@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from interleave import machine, ratio
+from interleave import machine, publish, ratio
 from peers import PEERS, VOCAB, Peer
 from torch import Tensor
 
@@ -109,22 +109,15 @@ def main() -> int:
         rows.append(f"| {peer.name} | logits differ by | | | {error:.1e} | |")
     import transformers
 
-    text = "\n".join(
-        [
-            "# Built models against transformers, CPU",
-            "",
-            f"`python benchmarks/vs_transformers.py`: {machine()}, transformers {transformers.__version__}, "
-            f"{torch.get_num_threads()} threads, fp32, batch {BATCH}, {TOKENS} tokens, medians of {args.runs} "
-            "interleaved runs (ten times as many for a step).",
-            "",
-            "| architecture | what | ours, ms | theirs, ms | ours / theirs | aim |",
-            "|---|---|---|---|---|---|",
-            *rows,
-            "",
-        ]
+    publish(
+        "Built models against transformers, CPU",
+        f"`python benchmarks/vs_transformers.py`: {machine()}, transformers {transformers.__version__}, "
+        f"{torch.get_num_threads()} threads, fp32, batch {BATCH}, {TOKENS} tokens, medians of {args.runs} "
+        "interleaved runs (ten times as many for a step).",
+        "| architecture | what | ours, ms | theirs, ms | ours / theirs | aim |",
+        rows,
+        args.output,
     )
-    if args.output:
-        args.output.write_text(text, encoding="utf-8")
     return 0 if met else 1
 
 
