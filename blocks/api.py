@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from blocks.diagnostics import BlocksError, Diagnostic, RecipeError
 from blocks.reader import Document, read, read_file
 from blocks.recipe import Recipe
-from blocks.validation import report_validation, without_unknown_keys
+from blocks.validation import LOOKED_UP, report_validation, with_stand_ins, without_unknown_keys
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,21 +53,22 @@ def from_document(document: Document) -> Recipe:
             problems.add(code, message, at=document.span(path, key=key), help=help)
 
         report_validation(error, document.value, Recipe, (), report)
-        problems.extend(_further(without_unknown_keys(error, document.value), document))
+        problems.extend(_further(error, document))
         problems.raise_if_any(RecipeError)
         raise
     recipe._document = document
     return recipe
 
 
-def _further(value: Any, document: Document) -> tuple[Diagnostic, ...]:
-    """What planning finds wrong besides unknown keys, so that one reading shows all."""
+def _further(error: ValidationError, document: Document) -> tuple[Diagnostic, ...]:
+    """What planning finds wrong besides what validation found, so that one reading shows all."""
+    value, is_guess = with_stand_ins(error, without_unknown_keys(error, document.value))
     try:
         recipe = Recipe.model_validate(value)
         recipe._document = document
         recipe.plan()
-    except RecipeError as error:
-        return error.diagnostics
+    except RecipeError as found:
+        return tuple(d for d in found.diagnostics if not is_guess or d.code in LOOKED_UP)
     except ValidationError:  # already reported
         pass
     return ()
@@ -97,7 +98,7 @@ def report(
     """What a recipe costs: parameters, FLOPs a token at `context` tokens, state bytes of `batch` sequences.
 
     `report(...).total` is the sum, `.rows` has a row a block, `.as_json()` the numbers; a notebook shows a table.
-    Raises RecipeError.
+    Raises RecipeError, or UsageError for a context, batch or dtype that cannot be.
     """
     from blocks_compiler.backends.report import report as report_of
 

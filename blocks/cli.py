@@ -122,7 +122,12 @@ def _command(entry: Entry, arguments: list[str], registry: Registry) -> int:
 
 def wants_color(stream: IO[str]) -> bool:
     """Whether to colour what is written to `stream` (https://no-color.org)."""
-    return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    return (
+        stream is not None
+        and stream.isatty()
+        and "NO_COLOR" not in os.environ
+        and os.environ.get("TERM") != "dumb"
+    )
 
 
 def _complain(error: BlocksError, *, as_json: bool) -> None:

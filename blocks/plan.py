@@ -181,19 +181,17 @@ class _Planner:
 
 
 def _numbered(stages: list[PlannedStage]) -> Iterator[PlannedStage]:
-    """Give stages of one kind paths of their own: norm, norm_2."""
-    seen: dict[str, int] = {}
+    """Give stages of one name paths of their own: norm, norm_2; a path that a person wrote stays theirs."""
+    taken: set[str] = set()
+    written = {stage.path for stage in stages}
     for stage in stages:
-        seen[stage.path] = seen.get(stage.path, 0) + 1
-        count = seen[stage.path]
-        yield (
-            stage
-            if count == 1
-            else replace(
-                stage,
-                path=f"{stage.path}_{count}",
-                layers=tuple(
-                    replace(layer, path=f"{stage.path}_{count}.{i}") for i, layer in enumerate(stage.layers)
-                ),
-            )
-        )
+        path, count = stage.path, 1
+        while path in taken or (count > 1 and path in written):
+            count += 1
+            path = f"{stage.path}_{count}"
+        taken.add(path)
+        if count == 1:
+            yield stage
+        else:
+            layers = tuple(replace(layer, path=f"{path}.{i}") for i, layer in enumerate(stage.layers))
+            yield replace(stage, path=path, layers=layers)

@@ -7,7 +7,9 @@ are an error only when that name is used, and the error asks for `distribution:n
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.metadata import EntryPoint, entry_points
@@ -68,7 +70,8 @@ class Entry:
             return self.target
         module, _, attribute = self.target.partition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
+            with redirect_stdout(sys.stderr):
+                return getattr(importlib.import_module(module), attribute)
         except (Exception, SystemExit) as error:
             raise PluginError.of(
                 "B0602",
@@ -112,8 +115,9 @@ class Registry:
                 origins[id(dist)] = (dist.name, dist.version) if dist else ("?", "?")
             plugin = Plugin(point.name, point.value, *origins[id(dist)])
             try:
-                module = point.load()
-                entries += _collect(module, plugin)
+                with redirect_stdout(sys.stderr):  # what a plugin prints is no part of our output
+                    module = point.load()
+                    entries += _collect(module, plugin)
             except (Exception, SystemExit) as error:
                 plugin = Plugin(
                     plugin.name, plugin.module, plugin.distribution, plugin.version, _reason(error)
@@ -160,7 +164,14 @@ class Registry:
         if len(found) == 1:
             return found[0]
         if found:
-            owners = [f"{entry.plugin.distribution}:{name}" for entry in found]
+            owners = list(dict.fromkeys(f"{entry.plugin.distribution}:{entry.name}" for entry in found))
+            if len(owners) == 1:
+                owner = found[0].plugin.distribution
+                raise PluginError.of(
+                    "B0603",
+                    f"{kind} {found[0].name!r} is registered {len(found)} times by {owner}",
+                    help=f"use another version of {owner}, or remove it",
+                )
             raise PluginError.of(
                 "B0603",
                 f"{kind} {name!r} is claimed by {len(found)} plugins",

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from blocks.component import Component, Sizes
 from blocks.diagnostics import PluginError
 from blocks.expressions import ExpressionError, evaluate, resolve
-from blocks.recipe import Recipe
+from blocks.recipe import MAX_SIZE, Recipe
 from blocks.registry import Registry
 from blocks.reporting import Reporter
 from blocks.validation import Path, report_validation
@@ -53,8 +53,10 @@ class Resolver(Reporter):
             value = self.names.get(name)
             if value is None:
                 continue
-            if not isinstance(value, int) or value < 1 or value > 10**12:
+            if not isinstance(value, int) or value < 1:
                 self.report("B0302", f"{name} is {value}, not a whole number of at least 1", (name,))
+            elif value > MAX_SIZE:
+                self.report("B0302", f"{name} is {value:,}, more than the {MAX_SIZE:,} allowed", (name,))
             else:
                 whole[name] = value
         if "d_model" not in whole:
@@ -98,7 +100,8 @@ class Resolver(Reporter):
             name, options = next(iter(slot.items()))
             if isinstance(name, str) and (options is None or isinstance(options, Mapping)):
                 return self._made(kind, name, options or {}, (*path, name), (*path, name))
-        self.report("B0207", f"a {kind} is a name, or a mapping of one name to its options", path)
+        article = "an" if kind[0] in "aeiou" else "a"
+        self.report("B0207", f"{article} {kind} is a name, or a mapping of one name to its options", path)
         return None
 
     def component(
@@ -115,7 +118,8 @@ class Resolver(Reporter):
             cls = self.registry.find(kind, name).load()
         except PluginError as error:
             for found in error.diagnostics:
-                self.report(found.code, found.message, name_at, key=name_at == at, help=found.help)
+                is_key = name_at == at and name_at[-1:] == (name,)  # {name: {options}}
+                self.report(found.code, found.message, name_at, key=is_key, help=found.help)
             return None
         values: dict[str, Any] = {}
         good = True

@@ -69,6 +69,32 @@ def without_unknown_keys(error: ValidationError, value: Any) -> Any:
     return copy(value, ())
 
 
+LOOKED_UP = ("B0201", "B0205", "B0410", "B0601")
+"""Codes of names that are looked up: findings that hold whatever the sizes are."""
+_SIZES = ("d_model", "vocab_size", "depth")
+
+
+def with_stand_ins(error: ValidationError, value: Any) -> tuple[Any, bool]:
+    """`value` with something valid where `error` found a wrong choice, name or size; whether sizes are guessed.
+
+    What else is wrong stays, and so does whatever has no neutral stand-in.
+    """
+    guessed = False
+    for detail in error.errors(include_url=False):
+        path, _ = _real_path(detail["loc"], value, BaseModel, missing=detail["type"] == "missing")
+        owner = _at(value, path[:-1]) if path else None
+        if not isinstance(owner, dict):
+            continue
+        key = str(path[-1])
+        if detail["type"] == "literal_error":
+            owner.pop(key, None)
+        elif detail["type"] == "string_pattern_mismatch" or path == ("recipe",):
+            owner[key] = "unnamed"
+        elif key in _SIZES and (len(path) == 1 or path[-2] == "stack"):
+            owner[key], guessed = 512, True
+    return value, guessed
+
+
 def _real_path(
     loc: Sequence[str | int], value: Any, model: type[BaseModel], *, missing: bool
 ) -> tuple[Path, type[BaseModel] | None]:
@@ -138,7 +164,13 @@ def _report_value(details: list[Mapping[str, Any]], where: Path, found: Any, rep
             )
             return
         if detail["type"] == "string_pattern_mismatch":
-            report("B0206", f"{found!r} is not a name", where, help="letters, digits and _ . + - make a name")
+            small = str(context.get("pattern")).startswith("^[a-z][a-z0-9_]")
+            help = (
+                "a small letter, then small letters, digits and _"
+                if small
+                else "letters, digits and _ . + - make a name"
+            )
+            report("B0206", f"{found!r} is not a name", where, help=help)
             return
         if detail["type"] in _RANGE:
             report("B0302", f"{_short(found)} is not {_RANGE[detail['type']].format(**context)}", where)

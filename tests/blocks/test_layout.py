@@ -1,4 +1,4 @@
-"""Layouts and selectors: the published patterns, exact arithmetic, and what is said when it fails."""
+"""Layouts: the published patterns, exact arithmetic, and what is said when it fails."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from blocks import layout, literal, selectors
+from blocks import layout
 from blocks.layout import LayoutError
 
 LETTERS = {"mamba2": "M", "ffn": "-", "attention": "*"}
@@ -65,45 +65,6 @@ def test_a_cycle_repeats_until_the_depth(depth: int, size: int) -> None:
     assert [p.block for p in layout.cycle(depth, members)] == (members * depth)[:depth]
 
 
-def trees() -> st.SearchStrategy[Any]:
-    names = st.sampled_from(["ffn", "mamba2", "attention"])
-    return st.lists(
-        st.recursive(
-            names,
-            lambda inner: st.tuples(st.integers(1, 4), st.lists(inner, max_size=4).map(tuple)),
-            max_leaves=8,
-        ),
-        max_size=5,
-    )
-
-
-def written(tree: Any) -> str:
-    return ", ".join(t if isinstance(t, str) else f"{t[0]} x [{written(t[1])}]" for t in tree)
-
-
-@given(trees())
-def test_a_literal_reads_back_and_its_length_is_known_before(tree: Any) -> None:
-    text = written(tree)
-    read = literal.parse_literal(text)
-    assert read == tuple(tree)
-    assert literal.length(read) == len(list(literal.literal(read)))
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "3 x [a, b], c",
-        ["3 x [a, b]", "c"],
-        ["3 x", ["a", "b"], "c"],
-        ["3x", ["a", "b"], "c"],
-        [["a", "b", "2 x [a, b]"], "c"],
-        "3×[a, b] , c",
-    ],
-)
-def test_spellings_of_a_literal(value: Any) -> None:
-    assert "".join(p.block for p in literal.literal(literal.parse_literal(value))) == "abababc"
-
-
 def test_a_pattern_names_its_letters() -> None:
     read = [p.block for p in layout.from_pattern("M-*", {"M": "mamba2", "-": "ffn", "*": "attention"})]
     assert read == ["mamba2", "ffn", "attention"]
@@ -134,20 +95,6 @@ def test_reasons_are_given() -> None:
         (lambda: layout.weave(10, ["a"], {"c": True}), "B0203", "a share such as 8%"),
         (lambda: layout.from_pattern("M?!", {"M": "a"}), "B0405", "no block for '!', '?'"),
         (lambda: layout.cycle(10**12, ["a"]), "B0406", "more than the 100,000 allowed"),
-        (
-            lambda: literal.literal(literal.parse_literal("1000000 x [1000000 x [a]]")),
-            "B0406",
-            "1,000,000,000,000",
-        ),
-        (lambda: literal.parse_literal("a, 3 y"), "B0407", "not understood"),
-        (lambda: literal.parse_literal("[a"), "B0407", "not closed"),
-        (lambda: literal.parse_literal("a]"), "B0407", "too many"),
-        (lambda: literal.parse_literal("3 x"), "B0407", "repeats nothing"),
-        (lambda: literal.parse_literal("2 x 3 x a"), "B0407", "repeats nothing"),
-        (lambda: literal.parse_literal(["2 x"]), "B0407", "repeats nothing"),
-        (lambda: literal.parse_literal("0 x a"), "B0407", "a repeat of 0"),
-        (lambda: literal.parse_literal([1.5]), "B0407", "not a block"),
-        (lambda: literal.parse_literal("[" * 70 + "]" * 70), "B0407", "nested more than 64"),
     ],
 )
 def test_what_does_not_work_out(make: Any, code: str, says: str) -> None:
@@ -161,44 +108,3 @@ def test_the_nearest_depths_that_work() -> None:
     with pytest.raises(LayoutError) as caught:
         layout.weave(109, ["mamba2", "ffn"])
     assert caught.value.help == "the nearest depths that work are 108 and 110"
-
-
-BLOCKS = ["mamba2", "ffn", "attention", "ffn", "mamba2", "ffn"]
-
-
-@given(st.none() | st.integers(-9, 9), st.none() | st.integers(-9, 9), st.sampled_from(["ffn", "layers"]))
-def test_slices_are_pythons(start: int | None, stop: int | None, name: str) -> None:
-    indices = [i for i, block in enumerate(BLOCKS) if name in (block, "layers")]
-    selector = f"{name}[{'' if start is None else start}:{'' if stop is None else stop}]"
-    expected = indices[start:stop]
-    if expected:
-        assert selectors.select(selector, BLOCKS) == expected
-    else:
-        with pytest.raises(LayoutError, match="selects nothing"):
-            selectors.select(selector, BLOCKS)
-
-
-def test_single_selectors() -> None:
-    assert selectors.select("ffn[-1]", BLOCKS) == [5]
-    assert selectors.select("ffn[0]", BLOCKS) == [1]
-    assert selectors.select("ffn", BLOCKS) == [1, 3, 5]
-    assert selectors.select("layers", BLOCKS) == [0, 1, 2, 3, 4, 5]
-    assert selectors.select("decoder[2]", BLOCKS, "decoder") == [2]
-
-
-@pytest.mark.parametrize(
-    ("selector", "code"),
-    [
-        ("ffn[3]", "B0409"),
-        ("ffn[-4]", "B0409"),
-        ("gru", "B0409"),
-        ("ffn[]", "B0409"),
-        ("ffn(1)", "B0408"),
-        ("ffn[1:2:3]", "B0408"),
-        ("", "B0408"),
-    ],
-)
-def test_selectors_that_select_nothing(selector: str, code: str) -> None:
-    with pytest.raises(LayoutError) as caught:
-        selectors.select(selector, BLOCKS)
-    assert caught.value.code == code

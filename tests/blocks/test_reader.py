@@ -1,20 +1,21 @@
-"""Reading: YAML 1.2 core values, exact places, and what is refused, quickly."""
+"""Reading: exact places, bounds, files, and what is refused, quickly."""
 
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.builder import MAX_DEPTH, MAX_NODES
 from blocks.diagnostics import RecipeError, Span
 from blocks.reader import MAX_BYTES, read, read_file
 
 ROOT = Path(__file__).resolve().parents[2]
-
+Only = Callable[[str | bytes], tuple[str, str, Span | None]]
+Refused = Callable[[str | bytes], RecipeError]
 RECIPE = """\
 # a comment
 recipe: tiny   # the name
@@ -30,42 +31,6 @@ layers:
       er: 1
 last:
 """
-
-
-def refused(text: str | bytes) -> RecipeError:
-    with pytest.raises(RecipeError) as caught:
-        read(text, "r.yaml")
-    str(caught.value)
-    return caught.value
-
-
-def only(text: str | bytes) -> tuple[str, str, Span | None]:
-    (diagnostic,) = refused(text).diagnostics
-    return diagnostic.code, diagnostic.message, diagnostic.span
-
-
-@pytest.mark.parametrize(
-    ("scalar", "value"),
-    [
-        ("no", "no"), ("on", "on"), ("yes", "yes"), ("off", "off"), ("y", "y"), ("true", True),
-        ("True", True),
-        ("TRUE", True), ("tRUE", "tRUE"), ("false", False), ("null", None), ("Null", None),
-        ("NULL", None), ("~", None),
-        ("", None), ("010", 10), ("0o17", 15), ("0x1F", 31), ("-12", -12), ("+12", 12), ("1e-5", 1e-5),
-        ("1E3", 1e3),
-        ("1.", 1.0), (".5", 0.5), ("-.5e1", -5.0), ("1_000", "1_000"), ("12:30", "12:30"), ("8%", "8%"),
-        ("32k", "32k"),
-        ("2001-01-01", "2001-01-01"), ("0b1", "0b1"), ("-0o7", "-0o7"), (".", "."), ("-", [None]), ("=", "="),
-        ("'12'", "12"), ('"no"', "no"), ("'~'", "~"), ('"\\u00e9"', "é"), ("4 * d_model", "4 * d_model"),
-        ("1e400x", "1e400x"), ("٣", "٣"), ("{}", {}), ("[]", []), ("|\n  a\n  b", "a\nb"),
-        (">\n  a\n  b", "a b"),
-    ],
-)  # fmt: skip
-def test_core_schema(scalar: str, value: object) -> None:
-    found = read(f"k: {scalar}" if scalar != "-" else "k:\n-").value
-    assert found == {"k": value}
-    assert isinstance(found, dict)
-    assert type(found["k"]) is type(value)
 
 
 def test_a_whole_recipe() -> None:
@@ -137,40 +102,6 @@ def test_within_of_something_else_is_the_whole() -> None:
 @pytest.mark.parametrize(
     ("text", "code", "words", "place"),
     [
-        ("a: 1\n\tb: 2", "B0103", "a tab", (2, 1)),
-        ("a:\n\tb: 2", "B0103", "a tab", (2, 1)),
-        ("d_model 512\nv: 3", "B0102", "key without its colon", (1, 1)),
-        ("v: 3\nd_model 512\n", "B0102", "key without its colon", (2, 1)),
-        ("a: b: c", "B0102", "colon is not expected", (1, 5)),
-        ("x: 1\n  y: 2", "B0102", "indented deeper", (2, 3)),
-        ("a:\n   b: 1\n  c: 2\n", "B0102", "expected a key", (3, 3)),
-        ("- a\nb: 1", "B0102", "expected a list item", (2, 1)),
-        ("a: @x", "B0102", "cannot start with `@`", (1, 4)),
-        ('a: "\\q"', "B0102", "escape", (1, 5)),
-        ("a: [1, 2", "B0112", "this `[` is never closed", (1, 4)),
-        ("a: {b: [1, 2\n\n", "B0112", "this `[` is never closed", (1, 8)),
-        ("{", "B0112", "this `{` is never closed", (1, 1)),
-        ("a: {x: 1\nb: 2", "B0112", "expected `,` or `}`", (2, 2)),
-        ("a: 'x", "B0112", "quote is never closed", (1, 4)),
-        ("a: ]", "B0112", "`]` was never opened", (1, 4)),
-        ("a: &x 1", "B0105", "the anchor &x", (1, 4)),
-        ("a: *x", "B0105", "the alias *x", (1, 4)),
-        ("a: !!python/object:os.system x", "B0105", "the tag !!python/object:os.system", (1, 4)),
-        ("a: ! x", "B0105", "the tag !", (1, 4)),
-        ("<<: {a: 1}", "B0105", "the merge key <<", (1, 1)),
-        ("%TAG ! tag:x,2000:\n---\na: 1", "B0105", "%TAG", (1, 1)),
-        ("a: 1\nb: 2\na: 3", "B0106", "the key a is given twice", (3, 1)),
-        ("1: a", "B0107", "not 1", (1, 1)),
-        ("true: a", "B0107", "not true", (1, 1)),
-        ("?\n: a", "B0107", "an empty key", (1, 2)),
-        ("? [a]\n: b", "B0107", "a list", (1, 3)),
-        ("a: 1\n---\nb: 2", "B0108", "second one starts", (2, 1)),
-        ("a: 1\n...\nb", "B0108", "follows its end", (3, 1)),
-        ("%YAML 1.1\n---\na: 1", "B0108", "not 1.1", (1, 1)),
-        ("a: .nan", "B0110", "not a finite number", (1, 4)),
-        ("a: -.INF", "B0110", "not a finite number", (1, 4)),
-        ("a: 1e999", "B0110", "too large", (1, 4)),
-        ("a: " + "9" * 50, "B0110", "30 digits", (1, 4)),
         ("a: \x00", "B0104", "U+0000", (1, 4)),
         ("a: '\ud800'", "B0104", "U+D800", (1, 5)),
         ("a: \x85b", "B0104", "U+0085", (1, 4)),
@@ -179,7 +110,7 @@ def test_within_of_something_else_is_the_whole() -> None:
         ("recipe: x".encode("utf-16"), "B0101", "not UTF-8", (1, 1)),
     ],
 )  # fmt: skip
-def test_refused(text: str | bytes, code: str, words: str, place: tuple[int, int]) -> None:
+def test_refused(text: str | bytes, code: str, words: str, place: tuple[int, int], only: Only) -> None:
     found, message, span = only(text)
     assert found == code
     assert words in message
@@ -188,16 +119,11 @@ def test_refused(text: str | bytes, code: str, words: str, place: tuple[int, int
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "   \n"])
-def test_nothing_there(text: str) -> None:
+def test_nothing_there(text: str, only: Only) -> None:
     assert only(text)[0] == "B0111"
 
 
-def test_yaml_1_2_may_say_so() -> None:
-    assert read("%YAML 1.2\n---\na: 1\n...\n").value == {"a": 1}
-    assert read('"<<": 1').value == {"<<": 1}
-
-
-def test_everything_is_reported_at_once() -> None:
+def test_everything_is_reported_at_once(refused: Refused) -> None:
     error = refused("a: &x 1\nb: *x\na: 2\n3: 4\nc: .nan\nd: [1, 2\n")
     assert [d.code for d in error.diagnostics] == ["B0105", "B0105", "B0106", "B0107", "B0110", "B0112"]
     assert [note.span for note in error.diagnostics[2].notes] == [Span(1, 1, 2)]
@@ -210,14 +136,10 @@ def test_problems_found_later_stand_in_the_same_text() -> None:
         problems.raise_if_any()
 
 
-def test_the_bounds_themselves_are_allowed() -> None:
-    assert read("[" * MAX_DEPTH + "]" * MAX_DEPTH).value
-    assert only("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1))[0] == "B0109"
+def test_the_bounds_themselves_are_allowed(only: Only) -> None:
     assert read("a: '" + "x" * (MAX_BYTES - 5) + "'").value
     assert only("a: '" + "x" * (MAX_BYTES - 4) + "'")[0] == "B0109"
     assert only("é" * (MAX_BYTES // 2 + 1))[0] == "B0109"
-    assert len(read("- 1\n" * (MAX_NODES - 1)).value) == MAX_NODES - 1  # type: ignore[arg-type]
-    assert only("- 1\n" * MAX_NODES)[0] == "B0109"
 
 
 @pytest.mark.parametrize(
@@ -231,7 +153,7 @@ def test_the_bounds_themselves_are_allowed() -> None:
         b"\xff" * 10**6, "a: " + "0" * 10**6, "- .nan\n" * 90_000,
     ],
 )  # fmt: skip
-def test_hostile_texts_are_refused_at_once(text: str | bytes) -> None:
+def test_hostile_texts_are_refused_at_once(text: str | bytes, refused: Refused) -> None:
     start = time.perf_counter()
     refused(text)
     assert time.perf_counter() - start < 1.5

@@ -26,8 +26,11 @@ def text(raw: str) -> str:
 
 
 def tip(raw: str) -> str:
-    """Text of a tooltip."""
-    return _clean(raw).replace("\\", "\\\\") or " "
+    """Text of a tooltip, never markup, even where it starts with `<` and ends with `>`."""
+    import graphviz  # type: ignore[import-untyped]
+
+    quoted: str = graphviz.nohtml(_clean(raw).replace("\\", "\\\\") or " ")
+    return quoted
 
 
 def words(component: Component | None) -> str:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from blocks import BlockGraph, Cost, Node, Plan
+from blocks import BlockGraph, Cost, Node, Plan, UsageError
 from blocks.polynomial import Number
 
 TRAIN = 3
@@ -170,7 +170,15 @@ class Meter:
 
 
 def report(graph: BlockGraph, context: int = 4096, *, batch: int = 1, dtype: str = "bfloat16") -> Report:
-    """The report of a graph after all passes; `dtype` is that of the state."""
+    """The report of a graph after all passes; `dtype` is that of the state.
+
+    Raises UsageError for a context or batch below 1, and for an unknown dtype.
+    """
+    for name, value in (("context", context), ("batch", batch)):
+        if value < 1:
+            raise UsageError.of("B0805", f"{name} is {value}, not a whole number of at least 1")
+    if dtype not in ITEMSIZE:
+        raise UsageError.of("B0808", f"{dtype!r} is not a dtype of the state", help=", ".join(ITEMSIZE))
     return Meter(graph, batch=batch, dtype=dtype).report(context)
 
 

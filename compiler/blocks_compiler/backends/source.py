@@ -72,6 +72,7 @@ class _Writer:
         self.layers = self.plan.layers
         self.fused = {stage.path for stage in self.plan.stages if self._is_fused(stage)}
         self._take_in_components()
+        self.layouts = self._name_layouts()
         self.makers = self._name_makers()
 
     def _is_fused(self, stage: PlannedStage) -> bool:
@@ -103,8 +104,22 @@ class _Writer:
 
     def _taken(self) -> set[str]:
         """Names that the file needs for itself: what it defines, imports, and Python's own."""
-        layouts = {stage.path.upper() for stage in self.plan.stages if stage.layers}
-        return {*self.inliner.texts, *imported(self.inliner.imports), *layouts, *dir(builtins), "torch"}
+        return {*self._taken_by_others(), *self.layouts.values()}
+
+    def _taken_by_others(self) -> set[str]:
+        return {*self.inliner.texts, *imported(self.inliner.imports), *dir(builtins), "torch"}
+
+    def _name_layouts(self) -> dict[str, str]:
+        """Path of a stack -> the constant that lists its blocks: LAYERS, or F_LAYOUT where F is taken."""
+        taken = self._taken_by_others()
+        names: dict[str, str] = {}
+        for stage in self.plan.stages:
+            if stage.layers:
+                name = stage.path.upper()
+                while name in taken or name in names.values():
+                    name += "_LAYOUT"
+                names[stage.path] = name
+        return names
 
     def _block(self, kind: BlockType) -> str:
         """The class in `runtime` of one kind of block."""
@@ -161,7 +176,7 @@ class _Writer:
     def _stage_lines(self) -> list[str]:
         rows: list[tuple[str, str]] = []
         for stage in self.plan.stages:
-            if not stage.layers:
+            if stage.role != "stack":
                 assert stage.component is not None
                 call = stage.component.call(self.width)
                 tied = ", tied to the embedding" if self.graph.node(stage.path).ties else ""
@@ -197,7 +212,7 @@ class _Writer:
         for stage in self.plan.stages:
             if stage.layers:
                 folded = terms(fold([self.makers[layer.type] for layer in stage.layers]))
-                found.append(f"{stage.path.upper()} = {sum_of(folded)}\n")
+                found.append(f"{self.layouts[stage.path]} = {sum_of(folded)}\n")
         return found
 
     # The model
@@ -207,7 +222,7 @@ class _Writer:
         body += ["    def __init__(self) -> None:", "        super().__init__()"]
         for stage in self.plan.stages:
             body.append(f"        self.{stage.path} = {self._stage_value(stage)}")
-            for own, other in self.graph.node(stage.path).ties if not stage.layers else ():
+            for own, other in () if stage.role == "stack" else self.graph.node(stage.path).ties:
                 body.append(f"        self.{stage.path}.{own} = self.{other}")
         body += ["", *self._forward()]
         return "\n".join(body) + "\n"
@@ -220,8 +235,11 @@ class _Writer:
 
     def _stage_value(self, stage: PlannedStage) -> str:
         if stage.layers or stage.role == "stack":
-            made = f"make() for make in {stage.path.upper()}"
-            return f"nn.ModuleList({made})" if stage.layers else "nn.ModuleList()"
+            return (
+                f"nn.ModuleList(make() for make in {self.layouts[stage.path]})"
+                if stage.layers
+                else "nn.ModuleList()"
+            )
         assert stage.component is not None
         return self.calls.call(stage.component.call(self.width), 8)
 

@@ -21,8 +21,9 @@ def fresh_folder(target: Path) -> Iterator[Path]:
     """A new folder beside `target` to write into; it takes the target's place when the block ends without error.
 
     Everything in it is flushed to the disk first. On an error it is removed and the target stays as it was.
+    Where the target is a link, the folder that it leads to is replaced.
     """
-    target = target.absolute()
+    target = target.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(target)
     folder = target.parent / f".{target.name}.new-{os.getpid()}-{secrets.token_hex(4)}"

@@ -46,6 +46,7 @@ def row(name: str, text: str, left: int) -> Iterator[str]:
 def wrapped(text: str) -> list[str]:
     """A person's text as lines that can stand in a docstring."""
     safe = text.replace("\\", "/").replace('"""', "'''")
+    safe = "".join(c if c.isprintable() or c == "\n" else " " for c in safe)
     return [line for part in safe.splitlines() for line in textwrap.wrap(part, WIDTH) or [""]]
 
 

@@ -14,6 +14,8 @@ def write_bytes(path: Path, data: bytes) -> None:
     if path.exists() and not path.is_file():  # /dev/stdout and its like
         path.write_bytes(data)
         return
+    if not path.parent.is_dir():
+        raise FileNotFoundError(2, "there is no folder", str(path.parent))
     with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         temporary = Path(file.name)
         try:

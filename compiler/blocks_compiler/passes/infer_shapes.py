@@ -10,6 +10,7 @@ from functools import cache
 
 from blocks import BlockGraph, Node, Plan, Port
 from blocks.inside import Shape
+from blocks.plan import Layer
 from blocks.reporting import Reporter
 
 IDS: Shape = ("B", "T")
@@ -21,13 +22,16 @@ def infer_shapes(graph: BlockGraph, reporter: Reporter) -> BlockGraph:
     """The graph with shapes on all ports."""
     plan: Plan = graph.graph["plan"]
     made: dict[str, Shape] = {}
+    told: set[tuple[str, Layer | None]] = set()
     for node in graph.walk():
         wanted = _wanted(node)
         wires = graph.sources(node.path)
         given = [made[wires[port.name][0]] for port in node.inputs]
         for port, shape in zip(node.inputs, given, strict=True):
-            if wanted is not None and shape != wanted and node.layer is None:
-                _report(node, graph.node(wires[port.name][0]), wanted, shape, reporter)
+            source = wires[port.name][0]
+            if wanted is not None and shape != wanted and (source, node.layer) not in told:
+                told.add((source, node.layer))  # the norm and the sum of a block read one stream
+                _report(node, graph.node(source), wanted, shape, plan, reporter)
         made[node.path] = _produced(node, given, plan)
         node.inputs = tuple(_port(port, shape) for port, shape in zip(node.inputs, given, strict=True))
         node.outputs = tuple(_port(port, made[node.path]) for port in node.outputs)
@@ -56,12 +60,15 @@ def _produced(node: Node, given: list[Shape], plan: Plan) -> Shape:
     return STREAM
 
 
-def _report(node: Node, source: Node, wanted: Shape, given: Shape, reporter: Reporter) -> None:
+def _report(node: Node, source: Node, wanted: Shape, given: Shape, plan: Plan, reporter: Reporter) -> None:
+    stage = next(
+        (stage for stage in plan.stages if node.layer is not None and node.layer in stage.layers), None
+    )
     ends = (str(Port("x", shape=given)), str(Port("x", shape=wanted)))
     reporter.report(
         "B0702",
         f"{source.path} gives [{ends[0]}], {node.path} takes [{ends[1]}]",
-        node.origin,
+        node.origin if stage is None else stage.origin,
         label=f"takes {NAMES.get(wanted, 'other')}",
         related=((source.origin, f"gives [{ends[0]}]"),) if source.origin else (),
         help="the order is embed, position, stack, norm, head",

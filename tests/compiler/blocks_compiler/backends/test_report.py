@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -103,3 +104,16 @@ def test_a_notebook_sees_an_escaped_table() -> None:
     page = report(graph())._repr_html_()
     assert page.startswith("<table>")
     assert "multi_head" in page
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"context": 0}, "context is 0, not a whole number of at least 1"),
+        ({"batch": -1}, "batch is -1, not a whole number of at least 1"),
+        ({"dtype": "float99"}, "'float99' is not a dtype of the state"),
+    ],
+)
+def test_a_report_that_cannot_be(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(blocks.UsageError, match=says):
+        report(graph(), **options)

@@ -1,0 +1,47 @@
+"""One reading shows every mistake, also beside those that make a recipe no recipe."""
+
+import pytest
+
+import blocks
+
+TEXT = """\
+recipe: RECIPE
+d_model: WIDTH
+vocab_size: 100
+blocks:
+  ffn: {mixer: mpl}
+model:
+  - embed: token
+  - stack: {depth: 4, cycle: [fn], norm: rmsnrom, residual: RESIDUAL}
+  - head: lm
+"""
+FURTHER = [("B0601", 5, 16), ("B0601", 7, 12), ("B0410", 8, 31), ("B0601", 8, 42)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "line"),
+    [
+        ({"RESIDUAL": "prey"}, "B0205", 8),
+        ({"RECIPE": "bad name"}, "B0206", 1),
+        ({"WIDTH": "-3"}, "B0302", 2),
+        ({"WIDTH": "3.5"}, "B0203", 2),
+    ],
+)
+def test_a_wrong_choice_name_or_size_hides_nothing(wrong: dict[str, str], code: str, line: int) -> None:
+    text = TEXT
+    for key, value in ({"RECIPE": "r", "WIDTH": "64", "RESIDUAL": "pre"} | wrong).items():
+        text = text.replace(key, value)
+    with pytest.raises(blocks.RecipeError) as caught:
+        blocks.load(text)
+    found = [(d.code, d.span.line, d.span.column) for d in caught.value.diagnostics if d.span is not None]
+    assert set(FURTHER) <= set(found)
+    (other,) = [place[:2] for place in found if place not in FURTHER]
+    assert other == (code, line)
+
+
+def test_guessed_sizes_accuse_nobody() -> None:
+    text = "recipe: r\nd_model: -1\nvocab_size: 9\nblocks: {a: {mixer: multi_head, n_heads: 7}}\n"
+    text += "model: [{embed: tokens}, {stack: {depth: 3, interleave: [a, a]}}]\n"
+    with pytest.raises(blocks.RecipeError) as caught:
+        blocks.load(text)
+    assert [d.code for d in caught.value.diagnostics] == ["B0302"]

@@ -1,0 +1,57 @@
+"""Writing: the old file or the new one, never half of one, and nothing left over."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from blocks_compiler.backends.write import write_bytes
+
+
+def test_a_file_is_made_and_replaced(tmp_path):
+    path = tmp_path / "a.svg"
+    write_bytes(path, b"one")
+    assert path.read_bytes() == b"one"
+    write_bytes(path, b"")
+    assert path.read_bytes() == b""
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permission bits")
+def test_permissions_are_those_of_any_file_or_of_the_one_before(tmp_path):
+    path, plain = tmp_path / "a", tmp_path / "plain"
+    plain.touch()
+    write_bytes(path, b"one")
+    assert path.stat().st_mode == plain.stat().st_mode
+    path.chmod(0o640)
+    write_bytes(path, b"two")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize("broken", ["os.fsync", "pathlib.Path.replace", "pathlib.Path.chmod"])
+def test_a_failure_leaves_what_was_there(tmp_path, monkeypatch, broken):
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+
+    def fail(*_):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(broken, fail)
+    with pytest.raises(OSError, match="the disk is full"):
+        write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_not_replaced(tmp_path):
+    with pytest.raises(IsADirectoryError, match="it is a folder"):
+        write_bytes(tmp_path, b"one")
+    with pytest.raises(FileNotFoundError):
+        write_bytes(tmp_path / "missing" / "a", b"one")
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="a device")
+def test_a_device_is_written_to():
+    write_bytes(Path("/dev/null"), b"one")
+    assert not Path("/dev/null").is_file()

@@ -1,0 +1,66 @@
+"""The head: a linear map, in every shape and precision, whichever way it multiplies."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from blocks_heads.module import LMHead
+
+
+def head(bias: bool = False, dtype: torch.dtype = torch.float64) -> LMHead:
+    torch.manual_seed(0)
+    return LMHead(8, 12, bias=bias, dtype=dtype)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("shape", [(3, 1), (1, 1), (0, 1), (0, 4), (2, 0), (2, 5), (64, 1)])
+def test_logits_and_gradients_are_those_of_a_linear_map(shape: tuple[int, int], bias: bool) -> None:
+    made = head(bias)
+    x = torch.randn(*shape, 8, dtype=torch.float64, requires_grad=True)
+    ours, theirs = made(x), F.linear(x, made.weight, made.bias)
+    assert ours.shape == (*shape, 12)
+    assert ours.is_contiguous()
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+    g = torch.randn_like(theirs)
+    leaves = [x, *made.parameters()]
+    torch.testing.assert_close(
+        torch.autograd.grad(ours, leaves, g), torch.autograd.grad(theirs, leaves, g), rtol=1e-12, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_low_precision_stays_near_double(dtype: torch.dtype, bias: bool) -> None:
+    made = head(bias, dtype)
+    x = torch.randn(3, 1, 8).to(dtype)
+    expected = F.linear(x.double(), made.weight.double(), None if made.bias is None else made.bias.double())
+    assert made(x).dtype == dtype
+    tolerance = 4 * torch.finfo(dtype).eps
+    torch.testing.assert_close(made(x).double(), expected, rtol=tolerance, atol=tolerance)
+
+
+def test_one_token_of_a_slice_is_the_same() -> None:
+    x = torch.randn(3, 5, 8, dtype=torch.float64)
+    made = head(bias=True)
+    torch.testing.assert_close(made(x[:, 2:3]), made(x)[:, 2:3], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_its_parameters_are_those_of_a_linear(bias: bool) -> None:
+    linear = nn.Linear(8, 12, bias=bias, dtype=torch.float64)
+    made = head(bias)
+    made.load_state_dict(linear.state_dict())
+    assert {n: p.shape for n, p in made.named_parameters()} == {
+        n: p.shape for n, p in linear.named_parameters()
+    }
+    x = torch.randn(2, 3, 8, dtype=torch.float64)
+    assert torch.equal(made(x), linear(x))
+
+
+def test_a_table_can_be_shared_with_an_embedding() -> None:
+    embedding, made = nn.Embedding(12, 8, dtype=torch.float64), head()
+    made.weight = embedding.weight
+    made(embedding(torch.tensor([[3]]))).sum().backward()
+    assert embedding.weight.grad is not None
+    assert embedding.weight.grad.abs().sum(1).gt(0).all()
