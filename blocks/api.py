@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from blocks.diagnostics import BlocksError, Diagnostic, RecipeError
+from blocks.published import locate
 from blocks.reader import Document, read, read_file
 from blocks.recipe import Recipe
 from blocks.validation import LOOKED_UP, report_validation, with_stand_ins, without_unknown_keys
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
 
 
 def load(source: str | os.PathLike[str]) -> Recipe:
-    """Read a recipe from a file, or from its text (anything with a line break or `: `).
+    """Read a recipe from a file, from its text, or by the name of a published architecture (`"gpt2"`).
 
-    Raises RecipeError with every mistake of the text: its lines, columns and help.
+    A string with a line break or a colon followed by a space is text. Raises RecipeError with every mistake of
+    it: lines, columns and help.
     """
-    text = os.fspath(source)
-    is_text = isinstance(source, str) and ("\n" in text or ": " in text)
-    return from_document(read(text) if is_text else read_file(text))
+    if not isinstance(source, str):
+        return from_document(read_file(source))
+    is_text = "\n" in source or ": " in source
+    return from_document(read(source) if is_text else read_file(locate(source)))
 
 
 def from_document(document: Document) -> Recipe:

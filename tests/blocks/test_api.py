@@ -46,6 +46,13 @@ def test_errors_of_a_python_recipe_name_the_place() -> None:
     assert str(caught.value).startswith("error[B0307]: blocks.a.n_heads: 3 heads do not divide d_model = 32")
 
 
+def test_a_published_architecture_by_name() -> None:
+    assert blocks.load("gpt2").recipe == "gpt2"
+    assert blocks.report("gpt2").total.parameters == 124_439_808
+    with pytest.raises(blocks.RecipeError, match="did you mean 'gpt2'"):
+        blocks.load("gtp2")
+
+
 @pytest.mark.parametrize("text", ["- a\n- b\n", '"a: b"', "3: x"])
 def test_a_text_that_is_no_recipe(text: str) -> None:
     with pytest.raises(blocks.RecipeError):

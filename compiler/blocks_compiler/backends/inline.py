@@ -51,7 +51,7 @@ def read_module(name: str) -> ModuleText:
             "B0602", f"the module {name} cannot be found", help="reinstall the plugin it belongs to"
         )
     text = Path(spec.origin).read_text(encoding="utf-8")
-    lines = text.splitlines(keepends=True)
+    lines = source_lines(text)
     definitions: dict[str, Definition] = {}
     siblings: dict[str, tuple[str, str]] = {}
     imports: dict[str, str] = {}
@@ -63,6 +63,12 @@ def read_module(name: str) -> ModuleText:
             definitions[defined] = Definition(defined, _segment(lines, node, end), _uses(node))
         end = node.end_lineno or end
     return ModuleText(name, definitions, siblings, imports)
+
+
+def source_lines(text: str) -> list[str]:
+    """Lines as Python's parser counts them: a form feed or U+2028 ends none."""
+    *whole, rest = text.split("\n")
+    return [line + "\n" for line in whole] + ([rest] if rest else [])
 
 
 def _read_import(
@@ -126,6 +132,7 @@ class Inliner:
     texts: dict[str, str] = field(default_factory=dict)  # name in the file -> text
     imports: set[str] = field(default_factory=set)
     _seen: dict[tuple[str, str], str] = field(default_factory=dict)
+    _imported: dict[str, tuple[str, str]] = field(default_factory=dict)  # local name -> statement, module
 
     def add(self, target: str) -> str:
         """Take in "module:Name" and what it uses; returns the name it has in the file."""
@@ -168,15 +175,33 @@ class Inliner:
                 if inner != used:
                     renamed[used] = inner
             elif used in found.imports:
-                self.imports.add(found.imports[used])
+                self._import(used, found)
+            else:
+                raise BuildError.of(
+                    "B0705",
+                    f"{name} in {module} refers to {used}, which no plain definition or import of that file makes",
+                    help="define it at the top level, alone on its line",
+                )
         self.texts[local] = rename(definition.text, renamed) if renamed else definition.text
         return local
+
+    def _import(self, local: str, found: ModuleText) -> None:
+        """Take in one import. Raises BuildError where another file imports something else under this name."""
+        statement = found.imports[local]
+        first = self._imported.setdefault(local, (statement, found.name))
+        if first[0] != statement:
+            raise BuildError.of(
+                "B0705",
+                f"{found.name} writes `{statement}` and {first[1]} writes `{first[0]}`: one file cannot have both",
+                help="import one of them under another name",
+            )
+        self.imports.add(statement)
 
     def _free_name(self, definition: Definition, module: str) -> str:
         """Its own name, or one with the package's where another package has taken that name for something else."""
         taken = {local: key for key, local in self._seen.items()}
         owner = taken.get(definition.name)
-        if owner is None or read_module(owner[0]).definitions[owner[1]].text == definition.text:
+        if owner is None or same((module, definition.name), owner):
             return definition.name
         base = name = f"{definition.name}_{module.split('.')[0]}"
         count = 1
@@ -186,9 +211,26 @@ class Inliner:
         return name
 
 
+def same(
+    one: tuple[str, str], other: tuple[str, str], seen: frozenset[tuple[str, str]] = frozenset()
+) -> bool:
+    """Whether two (module, name) mean the same: equal texts, whose names mean the same in turn."""
+    first, second = (read_module(module) for module, _ in (one, other))
+    if one[1] in first.siblings:
+        return same(first.siblings[one[1]], other, seen)
+    if other[1] in second.siblings:
+        return same(one, second.siblings[other[1]], seen)
+    if one == other or one in seen:
+        return True
+    a, b = first.definitions.get(one[1]), second.definitions.get(other[1])
+    if a is None or b is None:
+        return first.imports.get(one[1]) == second.imports.get(other[1]) is not None
+    return a.text == b.text and all(same((one[0], n), (other[0], n), seen | {one}) for n in a.uses)
+
+
 def rename(text: str, names: Mapping[str, str]) -> str:
     """The same definition with free names replaced; attributes and keywords stay."""
-    lines = text.splitlines(keepends=True)
+    lines = source_lines(text)
     for line, column, old in sorted(_places(ast.parse(text), lines, names), reverse=True):
         row = lines[line - 1].encode()
         lines[line - 1] = (row[:column] + names[old].encode() + row[column + len(old.encode()) :]).decode()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from importlib.resources import files
-from pathlib import Path
 
-from blocks import Plan, Recipe, RecipeError, UsageError, load
+from blocks import Plan, UsageError, load
 from blocks.expressions import ExpressionError, evaluate
 from blocks.plan import MAX_PARAMS
-from blocks.suggest import did_you_mean
+from blocks.published import locate
 
 
 def add_recipe(parser: ArgumentParser, *, many: bool = False) -> None:
@@ -29,30 +27,9 @@ def add_json(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="machine-readable output")
 
 
-def published() -> dict[str, Path]:
-    """Name -> file of the architectures that come with blocks."""
-    folder = Path(str(files("blocks_recipes")))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
-def find_recipe(name: str) -> Recipe:
-    """Load a recipe file, or a published architecture by name. Raises RecipeError."""
-    if not Path(name).exists() and not name.endswith((".yaml", ".yml")):
-        known = published()
-        if name in known:
-            return load(known[name])
-        near = did_you_mean(name, known)
-        raise RecipeError.of(
-            "B0801",
-            f"there is no recipe file {name!r}, and no published architecture of that name",
-            help=f"did you mean {near!r}?" if near else "`blocks recipes` lists the published ones",
-        )
-    return load(Path(name))
-
-
 def plan_of(name: str, args: Namespace) -> Plan:
     """The plan of a recipe argument. Raises RecipeError."""
-    return find_recipe(name).plan(registry=args.registry, max_params=count(args.max_params, "--max-params"))
+    return load(locate(name)).plan(registry=args.registry, max_params=count(args.max_params, "--max-params"))
 
 
 def count(text: str, option: str) -> int:

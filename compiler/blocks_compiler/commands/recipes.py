@@ -8,8 +8,9 @@ from pathlib import Path
 
 from blocks import Plan, load
 from blocks.command import Command
+from blocks.published import published
 from blocks_compiler import units
-from blocks_compiler.commands.options import add_json, published
+from blocks_compiler.commands.options import add_json
 from blocks_compiler.commands.page import Cell, Page, Table
 from blocks_compiler.sizes import ParameterCounts
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 import blocks
+from blocks.published import published
 from blocks_compiler.backends.diagram import diagram, graph_svg
 from blocks_compiler.backends.diagram_labels import text, tip
 from blocks_compiler.backends.diagram_parts import columns
 from blocks_compiler.backends.render import render
 from blocks_compiler.backends.theme import DARK
-from blocks_compiler.commands.options import published
 
 DEEP = """
 recipe: deep

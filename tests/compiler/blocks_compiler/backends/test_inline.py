@@ -191,3 +191,61 @@ def test_rename_leaves_what_only_looks_alike():
 )  # fmt: skip
 def test_rename_knows_scopes(text, wanted):
     assert rename(text, {"f": "h"}) == wanted
+
+
+# What would give wrong source without a word -------------------------------------------------------------------------
+
+
+def package(folder: Path, monkeypatch: pytest.MonkeyPatch, **modules: str) -> None:
+    """Write single-file modules that can be imported."""
+    for name, text in modules.items():
+        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(folder)
+    importlib.invalidate_caches()
+
+
+def test_equal_texts_with_other_helpers_are_kept_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "def outer(x):\n    return inner(x)\n\n\ndef inner(x):\n    return x + {}\n"
+    package(tmp_path, monkeypatch, equal_a=text.format(1), equal_b=text.format(2), equal_c=text.format(1))
+    inliner = Inliner()
+    names = [inliner.add(f"equal_{letter}:outer") for letter in "abc"]
+    assert names == ["outer", "outer_equal_b", "outer"]
+    scope: dict[str, object] = {}
+    exec("\n".join(inliner.texts.values()), scope)
+    assert [scope[name](0) for name in names] == [1, 2, 1]  # type: ignore[operator]
+
+
+def test_one_name_for_two_imports_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package(
+        tmp_path,
+        monkeypatch,
+        clash_a="import torch.nn.functional as F\n\n\ndef one(x):\n    return F.relu(x)\n",
+        clash_b="import torch.fft as F\n\n\ndef two(x):\n    return F.fft(x)\n",
+    )
+    inliner = Inliner()
+    inliner.add("clash_a:one")
+    with pytest.raises(BuildError, match="one file cannot have both"):
+        inliner.add("clash_b:two")
+
+
+@pytest.mark.parametrize(
+    "made", ["A, B = 1, 2", "try:\n    A = 1\nfinally:\n    pass", "if True:\n    A = 1"]
+)
+def test_a_name_that_cannot_be_copied_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: str
+) -> None:
+    name = f"uncopied_{abs(hash(made))}"
+    package(tmp_path, monkeypatch, **{name: f"{made}\n\n\ndef f(x):\n    return x + A\n"})
+    with pytest.raises(BuildError, match="refers to A, which no plain definition"):
+        Inliner().add(f"{name}:f")
+
+
+def test_lines_are_counted_as_python_counts_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package(
+        tmp_path, monkeypatch, feeds='"""A page\x0c, and \u2028 another."""\n\n\ndef f(x):\n    return x\n'
+    )
+    inliner = Inliner()
+    inliner.add("feeds:f")
+    assert inliner.texts["f"] == "def f(x):\n    return x\n"

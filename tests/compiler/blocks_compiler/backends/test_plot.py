@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import blocks
+from blocks.published import published
 from blocks_compiler.backends.plot import plot
 from blocks_compiler.backends.report import Meter
-from blocks_compiler.commands.options import published
 
 CONTEXTS = [1_000, 10_000, 100_000]
 

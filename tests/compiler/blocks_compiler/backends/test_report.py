@@ -71,7 +71,7 @@ def test_state_scales_with_batch_and_dtype(batch: int, dtype: str, factor: int) 
 
 @pytest.mark.parametrize("name", ["gpt2-tiny", "hybrid-tiny", "mamba-tiny", "mistral-tiny"])
 def test_total_agrees_with_the_report_at_every_context(name: str) -> None:
-    from blocks_compiler.commands.options import published
+    from blocks.published import published
 
     meter = Meter(blocks.compile_graph(published()[name]))
     for context in (1, 7, 4096, 10**6):

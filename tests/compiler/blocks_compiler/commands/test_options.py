@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from blocks import RecipeError, Registry, UsageError
-from blocks_compiler.commands.options import add_json, add_recipe, count, find_recipe, plan_of, published
+from blocks import Recipe, RecipeError, Registry, UsageError, load
+from blocks.published import locate, published
+from blocks_compiler.commands.options import add_json, add_recipe, count, plan_of
+
+
+def load_named(name: str) -> Recipe:
+    """What a command does with a recipe argument."""
+    return load(locate(name))
+
 
 TEXT = """
 recipe: mine
@@ -37,7 +44,7 @@ def test_what_is_no_count(text: str) -> None:
 
 def test_a_published_architecture_is_found_by_name() -> None:
     assert set(published()) >= {"gpt2", "nemotron-h-8b"}
-    assert find_recipe("gpt2").recipe == "gpt2"
+    assert load_named("gpt2").recipe == "gpt2"
 
 
 def test_a_file_is_found_by_path_and_wins_over_a_name(
@@ -46,7 +53,7 @@ def test_a_file_is_found_by_path_and_wins_over_a_name(
     monkeypatch.chdir(tmp_path)
     for name in ("mine.yaml", "gpt2"):
         Path(name).write_text(TEXT)
-        assert find_recipe(name).recipe == "mine"
+        assert load_named(name).recipe == "mine"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +70,7 @@ def test_a_recipe_that_is_not_there(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RecipeError) as caught:
-        find_recipe(name)
+        load_named(name)
     (found,) = caught.value.diagnostics
     assert (found.code, found.help) == ("B0801", help)
     assert name in found.message

@@ -89,6 +89,7 @@ CRASHES = {
     "no output for no token": (RuntimeError, ValueError),
     "weights without a start": BuildError,
     "an import of numpy": BuildError,
+    "a name from nowhere": BuildError,
 }
 """Mutants that fail before the property is looked at."""
 
