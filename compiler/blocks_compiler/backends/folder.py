@@ -60,8 +60,14 @@ def write_folder(
 
 
 def check_target(target: Path) -> None:
-    """Raise BuildError when something that is not a build folder is in the way."""
+    """Raise BuildError when something that is not a build folder, or the current folder, is in the way."""
     recover(target.absolute())
+    if target.resolve() == Path.cwd():
+        raise BuildError.of(
+            "B0803",
+            "the folder you are in would be replaced by another",
+            help="choose another folder with -o",
+        )
     empty = target.is_dir() and not any(target.iterdir())
     if target.exists() and not (target / MANIFEST).is_file() and not empty:
         raise BuildError.of(

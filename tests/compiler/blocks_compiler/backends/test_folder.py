@@ -109,3 +109,12 @@ def test_something_else_in_the_way_is_left_alone(tmp_path: Path, capsys: pytest.
 def test_dtype_is_kept(tmp_path: Path) -> None:
     assert main(["build", RECIPE, "-o", str(tmp_path / "half"), "--dtype", "bfloat16"]) == 0
     assert blocks.from_pretrained(tmp_path / "half").embed.weight.dtype == torch.bfloat16
+
+
+def test_the_current_folder_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["build", "gpt2-tiny", "-o", "."]) == 1
+    assert "error[B0803]: the folder you are in" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
