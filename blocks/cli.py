@@ -120,7 +120,7 @@ def _command(entry: Entry, arguments: list[str], registry: Registry) -> int:
     return code
 
 
-def wants_color(stream: IO[str]) -> bool:
+def wants_color(stream: IO[str] | None) -> bool:
     """Whether to colour what is written to `stream` (https://no-color.org)."""
     return (
         stream is not None

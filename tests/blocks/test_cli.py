@@ -107,5 +107,6 @@ def test_colour_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     assert cli.wants_color(terminal)  # type: ignore[arg-type]
     assert not cli.wants_color(io.StringIO())
+    assert not cli.wants_color(None)  # a closed stream
     monkeypatch.setenv("NO_COLOR", "1")
     assert not cli.wants_color(terminal)  # type: ignore[arg-type]

@@ -144,3 +144,21 @@ def test_reading_recipes_and_plans_imports_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_one_plugin_that_registers_a_name_twice_is_named_once() -> None:
+    with pytest.raises(PluginError) as caught:
+        Registry([]).with_plugin(Given("same", "same")).find("mixer", "same")
+    (found,) = caught.value.diagnostics
+    assert found.code == "B0603"
+    assert found.message == "mixer 'same' is registered 2 times by (given)"
+    assert " or (given):same" not in str(found.help)
+
+
+def test_what_a_plugin_prints_is_no_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = installed(tmp_path, monkeypatch, loud="print('hello')\n" + GOOD)
+    assert registry.names("mixer")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "hello\n")

@@ -55,3 +55,10 @@ def test_a_folder_is_not_replaced(tmp_path):
 def test_a_device_is_written_to():
     write_bytes(Path("/dev/null"), b"one")
     assert not Path("/dev/null").is_file()
+
+
+def test_a_missing_folder_is_named_and_no_file_of_ours(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no folder") as caught:
+        write_bytes(tmp_path / "none" / "a.svg", b"one")
+    assert caught.value.filename == str(tmp_path / "none")
+    assert not list(tmp_path.iterdir())
