@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Mixer,
         Norm,
         Position,
+        Score,
         Sizes,
         Tokenizer,
     )
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from blocks.inside import Inside, Op
     from blocks.kernel import Kernel, Target
     from blocks.plan import Plan
-    from blocks.polynomial import B, D, Polynomial, T, minimum
+    from blocks.polynomial import B, D, Polynomial, S, T, minimum
     from blocks.recipe import Recipe
     from blocks.registry import Registry
 
@@ -67,6 +68,8 @@ _HOME = {
     "RecipeError": "diagnostics",
     "Register": "hookspecs",
     "Registry": "registry",
+    "S": "polynomial",
+    "Score": "component",
     "Sizes": "component",
     "T": "polynomial",
     "Target": "kernel",
@@ -109,6 +112,8 @@ __all__ = [
     "RecipeError",
     "Register",
     "Registry",
+    "S",
+    "Score",
     "Sizes",
     "T",
     "Target",

@@ -2,7 +2,7 @@
 
 A declaration is a frozen Pydantic model and knows no torch. Its `module` names the `nn.Module` that runs it;
 that module is imported on build, never before. One class a kind: `Mixer`, `Norm`, `Position`, `Embedding`,
-`Head`, `Tokenizer`.
+`Head`, `Score`, `Tokenizer`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from blocks.inside import Inside
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """The sizes of the model that a component is bound to."""
+    """The sizes that a component is bound to: the width of its input, and sizes of the model.
+
+    `d_model` is the width of what the component reads: the stream's for a block, head_dim for a rotary position.
+    """
 
     d_model: int
     vocab_size: int | None = None
@@ -108,8 +111,16 @@ class Component(BaseModel):
         }
         return Call(self.module, (width,), options)
 
+    def out_width(self, width: int) -> int:
+        """Channels of the output for an input of `width` channels. Called on bound components."""
+        return width
+
+    def share_group(self) -> str | None:
+        """The name of the group whose members are one and the same set of parameters; None: they are its own."""
+        return None
+
     def cost(self) -> Cost:
-        """Parameters, FLOPs and state as polynomials in T (tokens) and D (width)."""
+        """Parameters, FLOPs and state as polynomials in T (tokens), D (width) and S (tokens of the memory)."""
         return Cost()
 
     def all_ops(self) -> tuple[str, ...]:
@@ -119,14 +130,48 @@ class Component(BaseModel):
 
 
 class Mixer(Component):
-    """A block's inner function: `forward(x, state=None, mask=None) -> (y, state)`, x and y [B, T, d_model]."""
+    """A block's inner function: `forward(x, state=None, mask=None) -> (y, state)`, x and y [B, T, d_model].
+
+    One that reads another stream takes a fourth argument, `memory`: a pair of its values [B, S, memory_width] and
+    a mask bool [B, S] or None; once a state is given, memory may be None and is not read. One that borrows keys and
+    values takes the state that their owner has just returned.
+    """
 
     kind = "mixer"
     symbol: ClassVar[str] = ""
     """The letter of this mixer in a pattern string, as Megatron writes them: M, *, -."""
 
+    _memory: int | None = PrivateAttr(default=None)
+    _borrows: bool = PrivateAttr(default=False)
+
+    @property
+    def memory_width(self) -> int | None:
+        """Channels of the stream that this mixer reads as memory; None where it reads its own stream alone."""
+        return self._memory
+
+    @property
+    def borrows(self) -> bool:
+        """Whether keys and values are those of an earlier block (`kv_from`)."""
+        return self._borrows
+
+    def reading(self, width: int) -> Self:
+        """The same mixer, reading a memory of `width` channels. Needs the capability "cross"."""
+        copy = self.model_copy()
+        copy._memory = width
+        return copy
+
+    def borrowing(self) -> Self:
+        """The same mixer, with keys and values of an earlier block. Needs the capability "borrows"."""
+        copy = self.model_copy()
+        copy._borrows = True
+        return copy
+
+    def lends(self) -> tuple[int, ...] | None:
+        """What keys and values must agree in to be borrowed, such as (heads, head_dim); None: they cannot be."""
+        return None
+
     def capabilities(self) -> frozenset[str]:
-        """What it can do: causal, padded, packed, cached, cross."""
+        """What it can do: causal, padded, packed, cached, cross, borrows."""
         return frozenset({"causal", "padded", "cached"})
 
     def inside(self) -> Inside | None:
@@ -141,7 +186,12 @@ class Norm(Component):
 
 
 class Position(Component):
-    """How order enters. `where` is "stream" (added to the embeddings) or "heads" (applied to queries and keys)."""
+    """How order enters. `where` says at what: "stream", "heads" or "scores".
+
+    stream  x -> x + p, for the embeddings or for what queries and keys are made of; width d_model
+    heads   rotates queries and keys; width head_dim
+    scores  a bias [.., H, T, S] from the positions of queries and keys; width is the number of heads
+    """
 
     kind = "position"
     where: ClassVar[str] = "stream"
@@ -162,6 +212,12 @@ class Head(Component):
     def ties(self) -> Mapping[str, str]:
         """Parameters of this head that are parameters of the embedding: {"weight": "weight"}."""
         return {}
+
+
+class Score(Component):
+    """How well a query fits a key: `forward(query [.., Q], keys [B, S, K]) -> scores [.., S]`."""
+
+    kind = "score"
 
 
 class Tokenizer(Component):

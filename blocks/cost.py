@@ -20,6 +20,9 @@ class Cost:
     (arXiv:2001.08361, section 2.1) and Chowdhery et al. 2022 (arXiv:2204.02311, appendix B) quote. Masked
     scores are counted when the reference computes them.
 
+    T is the number of tokens, D the width of the input, S the number of tokens of the memory that a block reads;
+    where a method is given no `memory`, it is as long as the sequence itself.
+
     params      parameters, in elements
     flops       FLOPs of a forward pass over T tokens
     step        FLOPs of one token decoded with T tokens of context; default: flops / T
@@ -35,22 +38,24 @@ class Cost:
     state_fp32: Size = 0
     state_int64: Size = 0
 
-    def decode(self, context: int, d_model: int) -> Number:
+    def decode(self, context: int, d_model: int, memory: int | None = None) -> Number:
         """FLOPs of one decoded token with `context` tokens in the state."""
+        sizes = {"T": context, "D": d_model, "S": context if memory is None else memory}
         if self.step is not None:
-            return Polynomial.of(self.step).number(T=context, D=d_model)
-        return Polynomial.of(self.flops).number(T=context, D=d_model) * Fraction(1, context)
+            return Polynomial.of(self.step).number(**sizes)
+        return Polynomial.of(self.flops).number(**sizes) * Fraction(1, context)
 
-    def forward(self, tokens: int, d_model: int) -> Number:
+    def forward(self, tokens: int, d_model: int, memory: int | None = None) -> Number:
         """FLOPs of one forward pass over `tokens` tokens."""
-        return Polynomial.of(self.flops).number(T=tokens, D=d_model)
+        sizes = {"T": tokens, "D": d_model, "S": tokens if memory is None else memory}
+        return Polynomial.of(self.flops).number(**sizes)
 
     def parameters(self, d_model: int) -> int:
         """Number of parameters."""
-        return int(Polynomial.of(self.params).number(D=d_model, T=0))
+        return int(Polynomial.of(self.params).number(D=d_model, T=0, S=0))
 
-    def state_bytes(self, context: int, d_model: int, itemsize: int) -> int:
+    def state_bytes(self, context: int, d_model: int, itemsize: int, memory: int | None = None) -> int:
         """Bytes of state of one sequence after `context` tokens; `itemsize` is the model's bytes an element."""
-        sizes = {"T": context, "D": d_model}
+        sizes = {"T": context, "D": d_model, "S": context if memory is None else memory}
         held = ((self.state, itemsize), (self.state_fp32, 4), (self.state_int64, 8))
         return sum(int(Polynomial.of(count).number(**sizes)) * each for count, each in held)

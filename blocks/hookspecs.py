@@ -42,6 +42,11 @@ def register_norms(register: Register) -> None:
 
 
 @hookspec
+def register_scores(register: Register) -> None:
+    """Scores: `Score` classes, how well a query fits a key."""
+
+
+@hookspec
 def register_heads(register: Register) -> None:
     """Heads: `Head` classes, from vectors to the output."""
 

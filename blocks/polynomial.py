@@ -141,3 +141,4 @@ def minimum(symbol: Polynomial, bound: int) -> Polynomial:
 B = Polynomial.symbol("B")  # batch
 T = Polynomial.symbol("T")  # tokens of context
 D = Polynomial.symbol("D")  # d_model
+S = Polynomial.symbol("S")  # tokens of the memory that a block reads

@@ -28,6 +28,7 @@ KINDS = {
     "embedding": "embeddings",
     "position": "positions",
     "norm": "norms",
+    "score": "scores",
     "head": "heads",
     "objective": "objectives",
     "tokenizer": "tokenizers",
