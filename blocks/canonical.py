@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from blocks import literal, selectors
-from blocks.component import Component
+from blocks.component import Component, Norm
 from blocks.layout import LayoutError
 from blocks.literal import Tree
 from blocks.plan import BlockType, Plan, PlannedStage
-from blocks.recipe import Recipe, Stack
+from blocks.recipe import AROUND, STRUCTURE, Recipe, Stack
 from blocks.resolve import component_kind
 
 WIDTH = 109
@@ -39,26 +39,39 @@ def _recipe(plan: Plan) -> Iterator[str]:
         yield f"vocab_size: {plan.sizes.vocab_size}"
     if plan.tokenizer is not None:
         yield from _wrapped("tokenizer: ", _slot(plan.tokenizer))
-    vocabulary = next((stage.vocabulary for stage in plan.stages if stage.vocabulary), {})
-    if vocabulary:
+    if plan.vocabulary:
         yield ""
         yield "blocks:"
-        width = max(len(scalar(name)) for name in vocabulary) + 1
-        for name, block in vocabulary.items():
+        width = max(len(scalar(name)) for name in plan.vocabulary) + 1
+        for name, block in plan.vocabulary.items():
             head = f"  {scalar(name) + ':':<{width}} "
             yield from _wrapped(head, _block(plan.canonical, name, block))
     yield ""
     yield "model:"
-    written = plan.canonical.model
-    assert not isinstance(written, str)
-    for stage in plan.stages:
-        index, key = stage.origin[1:]
-        stack = written[int(index)].stack
-        if stack is not None:
-            yield "  - stack:"
-            yield from _stack(plan.canonical, stack, stage)
+    for stream in plan.streams:
+        if stream.name:
+            yield f"  {stream.name}:"
+        yield from _stages(plan, stream.stages, "    " if stream.name else "  ")
+
+
+def _stages(plan: Plan, stages: Sequence[PlannedStage], indent: str) -> Iterator[str]:
+    heads: list[PlannedStage] = []
+    for stage in stages:
+        if stage.name:
+            heads.append(stage)
         elif stage.component is not None:
-            yield from _wrapped(f"  - {key}: ", _slot(stage.component))
+            yield from _wrapped(f"{indent}- {stage.origin[-1]}: ", _slot(stage.component))
+        else:
+            stack: Any = plan.canonical.model
+            for part in stage.origin[1:]:
+                stack = (
+                    stack[part] if isinstance(part, int) or isinstance(stack, dict) else getattr(stack, part)
+                )
+            yield f"{indent}- stack:"
+            yield from _stack(plan.canonical, stack, stage, f"{indent}    ")
+    if heads:
+        named = {stage.name: _slot(stage.component) for stage in heads if stage.component is not None}
+        yield from _wrapped(f"{indent}- heads: ", named)
 
 
 def _about(text: str) -> Iterator[str]:
@@ -97,25 +110,49 @@ def _slot(component: Component) -> Any:
     return {component.name: options} if options else component.name
 
 
-def _norm(block: BlockType) -> Any:
-    return _slot(block.norm) if block.norm is not None else "none"
+def _norm(norm: Norm | None) -> Any:
+    return _slot(norm) if norm is not None else "none"
 
 
 def _block(recipe: Recipe, name: str, block: BlockType) -> dict[str, Any]:
     written = recipe.blocks[name]
-    found = {"mixer": block.mixer.name, **_options(block.mixer)}
-    if written.norm is not None:
-        found["norm"] = _norm(block)
-    if written.residual is not None:
-        found["residual"] = written.residual
+    found = _does(block, written.parallel)
+    if block.join and written.join is None:
+        found.pop("join")
+    structure = _structure(block)
+    for key in STRUCTURE:
+        if key in written.model_fields_set and key not in ("mixer", "parallel", "join"):
+            found[key] = "deepnorm" if getattr(written, key) == "deepnorm" else structure[key]
     return found
+
+
+def _does(block: BlockType, parallel: Sequence[str] | None) -> dict[str, Any]:
+    """The mixer of a block with its options, or what runs in parallel."""
+    if block.join:
+        return {"parallel": list(parallel or ()), "join": block.join}
+    return {"mixer": block.mixer.name, **_options(block.mixer)}
+
+
+def _structure(block: BlockType) -> dict[str, Any]:
+    """What stands around the mixer, by key of a block."""
+    return {
+        "norm": _norm(block.norm),
+        "out_norm": _norm(block.out_norm),
+        "residual": block.residual,
+        "scale": block.scale,
+        "layer_scale": block.layer_scale,
+        "alpha": block.alpha,
+        "share": block.share,
+        "adapter": _slot(block.adapter) if block.adapter is not None else None,
+        "memory": None if block.join else block.branches[0].memory,
+        "kv_from": block.kv_from,
+    }
 
 
 # Stacks -------------------------------------------------------------------------------------------
 
 
-def _stack(recipe: Recipe, stack: Stack, planned: PlannedStage) -> Iterator[str]:
-    indent = " " * 6
+def _stack(recipe: Recipe, stack: Stack, planned: PlannedStage, indent: str) -> Iterator[str]:
     if stack.name != "layers":
         yield f"{indent}name: {scalar(stack.name)}"
     if stack.interleave is not None or stack.cycle is not None:
@@ -130,14 +167,26 @@ def _stack(recipe: Recipe, stack: Stack, planned: PlannedStage) -> Iterator[str]
         value = getattr(stack, key)
         if value is not None:
             yield from _wrapped(f"{indent}{key}: ", value)
-    plain = next((b for n, b in planned.vocabulary.items() if recipe.blocks[n].norm is None), None)
-    yield from _wrapped(f"{indent}norm: ", _norm(plain) if plain is not None else stack.norm)
-    yield f"{indent}residual: {stack.residual}"
+    for key in AROUND:
+        if key in ("norm", "residual") or getattr(stack, key) is not None:
+            yield from _wrapped(f"{indent}{key}: ", _of_stack(recipe, stack, planned, key))
     overrides = _overrides(stack, planned)
     if overrides:
         yield f"{indent}override:"
         for selector, change in overrides.items():
             yield from _wrapped(f"{indent}  {scalar(selector)}: ", change)
+
+
+def _of_stack(recipe: Recipe, stack: Stack, planned: PlannedStage, key: str) -> Any:
+    """What a stack says of its blocks, as one of those that take it from the stack has it."""
+    written = getattr(stack, key)
+    if key == "residual" or written == "deepnorm":
+        return written
+    for name, block in planned.vocabulary.items():
+        takes = key != "norm" or any(branch.norm is None for branch in block.branches)
+        if getattr(recipe.blocks[name], key) is None and takes:
+            return _structure(block)[key]
+    return written
 
 
 def _literal(tree: Sequence[Tree], indent: str) -> Iterator[str]:
@@ -212,16 +261,16 @@ def _runs(indices: Iterable[int], stack: str) -> Iterator[str]:
 def _changes(base: BlockType, made: BlockType) -> Iterator[dict[str, Any]]:
     """What overrides have to say to turn one block into the other, in parts that stand for themselves."""
     options, before = _options(made.mixer), _options(base.mixer)
-    if (made.mixer.name, type(made.mixer)) != (base.mixer.name, type(base.mixer)):
-        yield {"mixer": made.mixer.name, **options}
+    if made.join or (made.mixer.name, type(made.mixer)) != (base.mixer.name, type(base.mixer)):
+        yield _does(made, [branch.name for branch in made.branches])
     else:
         for key in {**before, **options}:
             if options.get(key) != before.get(key):
                 yield {key: options.get(key)}
-    if _norm(made) != _norm(base):
-        yield {"norm": _norm(made)}
-    if made.residual != base.residual:
-        yield {"residual": made.residual}
+    around, before = _structure(made), _structure(base)
+    for key, value in around.items():
+        if value != before[key]:
+            yield {key: value}
 
 
 # YAML ---------------------------------------------------------------------------------------------

@@ -90,8 +90,8 @@ CODES: dict[str, Code] = {
     ),
     "B0109": _code(
         "too large to read",
-        "A recipe has at most 1 MiB of text, 64 levels of nesting and 100,000 values, so that "
-        "reading a stranger's recipe is always quick. Repetition belongs in the layout.",
+        "A recipe has at most 1 MiB of text, 64 levels of nesting, 100,000 values and 10,000 keys in "
+        "a mapping, so that reading a stranger's recipe is always quick. Repetition belongs in the layout.",
         wrong="layers: [mamba2, ffn, mamba2, ffn, mamba2, ffn]",
         right="layers: [3 x [mamba2, ffn]]",
     ),
@@ -118,6 +118,46 @@ CODES: dict[str, Code] = {
         "Every `[`, `{` and quote is closed, items are separated by commas.",
         wrong="ffn: {mixer: mlp, d_ff: 2048",
         right="ffn: {mixer: mlp, d_ff: 2048}",
+    ),
+    "B0113": _code(
+        "the base is not there",
+        "`extends` names a file beside or below the recipe, with its .yaml, or a published architecture. A recipe "
+        "that is given as text has no folder, and extends published ones only.",
+        wrong="extends: gpt-2",
+        right="extends: gpt2",
+    ),
+    "B0114": _code(
+        "the base is somewhere else",
+        "A recipe extends files of its own folder and of those below it, links followed: opening a stranger's recipe "
+        "reads nothing else of yours. Copy the base beside the recipe.",
+        wrong="extends: ../../base.yaml",
+        right="extends: base.yaml",
+    ),
+    "B0115": _code(
+        "recipes extend each other in a circle",
+        "A recipe that extends itself, directly or through others, has no beginning. The message shows the circle.",
+        wrong="# a.yaml\nextends: b.yaml\n# b.yaml\nextends: a.yaml",
+        right="# a.yaml\nextends: b.yaml\n# b.yaml\nextends: gpt2",
+    ),
+    "B0116": _code(
+        "too long a chain of bases",
+        "At most 16 recipes extend one another; nobody could say any more where a value comes from.",
+        wrong="extends: step-17.yaml",
+        right="extends: base.yaml",
+    ),
+    "B0117": _code(
+        "not a setting",
+        "A setting is a path, `=` and a value on one line. The value is YAML, read as strictly as a recipe is; `null` "
+        "removes a key, and leaves its default.",
+        wrong="--set d_model",
+        right="--set d_model=512",
+    ),
+    "B0118": _code(
+        "a setting leads nowhere",
+        "The path of a setting is keys joined by dots, and numbers that count the items of a list from 0. It may begin "
+        "with `stack`, `head` or another stage where the model has exactly one of them.",
+        wrong="--set blocks.atention.n_heads=8",
+        right="--set blocks.attention.n_heads=8",
     ),
     # B02: keys and structure
     "B0201": _code(
@@ -167,6 +207,19 @@ CODES: dict[str, Code] = {
         "A recipe is a mapping with at least `recipe:`, sizes and `model:`.",
         wrong="- embed: tokens",
         right="recipe: my-model\nd_model: 512\nmodel:\n  - embed: tokens",
+    ),
+    "B0209": _code(
+        "a block does two things, or none",
+        "A block has one `mixer`, or runs other blocks side by side with `parallel`.",
+        wrong="both: {mixer: mlp, parallel: [attention, ffn]}",
+        right="both: {parallel: [attention, ffn]}",
+    ),
+    "B0210": _code(
+        "keys that contradict each other",
+        "Two keys of a block cannot both be meant: each of them says what the other one excludes, or "
+        "means nothing beside it. Both places are shown.",
+        wrong="ffn: {mixer: mlp, join: mean}",
+        right="both: {parallel: [attention, ffn], join: mean}",
     ),
     # B03: values, sizes, expressions
     "B0301": _code(
@@ -244,15 +297,15 @@ CODES: dict[str, Code] = {
     "B0312": _code(
         "options that exclude each other",
         "Two options of a component contradict each other; the message says which to leave out.",
-        wrong="{mixer: multi_head, mask: bidirectional, window: 512}",
-        right="{mixer: multi_head, window: 512}",
+        wrong="position: {rope: {factor: 8}}",
+        right="position: {rope: {scaling: linear, factor: 8}}",
     ),
     "B0313": _code(
         "a position in the wrong place",
-        "Some positions turn queries and keys (rope) and belong to a mixer; others are added to the "
-        "embeddings (learned, sinusoidal) and are a stage of `model:`.",
-        wrong="attention: {mixer: multi_head, position: learned}",
-        right="model:\n  - embed: tokens\n  - position: learned",
+        "Some positions are added to the stream (learned, sinusoidal) and can be a stage of `model:`; those that "
+        "turn queries and keys (rope) or bias scores (alibi, relative) belong to a mixer.",
+        wrong="model:\n  - embed: tokens\n  - position: rope",
+        right="attention: {mixer: multi_head, position: rope}",
     ),
     "B0314": _code(
         "channels that cannot be paired",
@@ -272,6 +325,41 @@ CODES: dict[str, Code] = {
         "`let:` declares further sizes; those of every recipe (d_model, depth, vocab_size) stand at the top.",
         wrong="let: {d_model: 512}",
         right="d_model: 512",
+    ),
+    "B0317": _code(
+        "widths that do not meet",
+        "A residual sum, and a sum or mean of parallel outputs, need as many channels on both sides. "
+        "Only a block without a residual may change the width of the stream.",
+        wrong="reader: {mixer: gru, hidden: 1000, direction: bidirectional}",
+        right="reader: {mixer: gru, hidden: 1000, direction: bidirectional, residual: none}",
+    ),
+    "B0330": _code(
+        "global tokens without a window",
+        "`global_tokens` are seen from any distance by tokens that otherwise see a window alone (Beltagy et al. "
+        "2020, arXiv:2004.05150; Xiao et al. 2023, arXiv:2309.17453). Without `window` all are seen anyway.",
+        wrong="attention: {mixer: multi_head, global_tokens: 4}",
+        right="attention: {mixer: multi_head, window: 1024, global_tokens: 4}",
+    ),
+    "B0331": _code(
+        "no meaning over a memory",
+        "A block with `memory:` sees all real tokens of another stream. Masks, windows and positions relate "
+        "tokens of one stream, so they belong to the blocks of that stream.",
+        wrong="cross: {mixer: multi_head, memory: encoder, position: rope}",
+        right="cross: {mixer: multi_head, memory: encoder}",
+    ),
+    "B0332": _code(
+        "no meaning over borrowed keys",
+        "A block with `kv_from:` sees the keys and values that another one keeps: all that are not later. It can "
+        "neither look ahead nor see a part of them.",
+        wrong="shared: {mixer: multi_head, kv_from: attention, window: 512}",
+        right="shared: {mixer: multi_head, kv_from: attention}",
+    ),
+    "B0333": _code(
+        "keys from two places",
+        "Keys and values are projected from the memory that `memory:` names, or are those of the block that "
+        "`kv_from:` names.",
+        wrong="cross: {mixer: multi_head, memory: encoder, kv_from: attention}",
+        right="cross: {mixer: multi_head, memory: encoder}",
     ),
     # B04: layouts and overrides
     "B0401": _code(
@@ -358,6 +446,41 @@ CODES: dict[str, Code] = {
         wrong="cycle: [attention, ffn]",
         right="depth: 24\ncycle: [attention, ffn]",
     ),
+    "B0415": _code(
+        "parallel blocks inside parallel blocks",
+        "The branches of a parallel block are blocks with one mixer each; a block cannot run itself, nor "
+        "another parallel one.",
+        wrong="a: {parallel: [b, ffn]}\nb: {parallel: [attention, ffn]}",
+        right="a: {parallel: [attention, ffn]}",
+    ),
+    "B0416": _code(
+        "an adapter that cannot be one",
+        "An adapter stands beside a shared mixer and has parameters for each use of its own. It keeps no "
+        "state and gives as many channels as it takes.",
+        wrong="adapter: mamba2",
+        right="adapter: {low_rank: {rank: 8}}",
+    ),
+    "B0417": _code(
+        "kv_from names no earlier block",
+        "`kv_from` names a block of the same stack that stands before: by its name (the nearest), as "
+        "attention[-2] (the second one back), attention[0] (the first), or layers[3].",
+        wrong="kv_from: attention[-9]",
+        right="kv_from: attention[-1]",
+    ),
+    "B0418": _code(
+        "keys and values that do not fit",
+        "A block can use the keys and values of another one if that is causal attention over all earlier "
+        "tokens and both have the same key/value heads, channels a head and position.",
+        wrong="late: {mixer: multi_head, n_heads: 8, n_kv_heads: 2, kv_from: attention}",
+        right="late: {mixer: multi_head, n_heads: 8, n_kv_heads: 8, kv_from: attention}",
+    ),
+    "B0419": _code(
+        "shared parameters of unlike parts",
+        "All members of a group have one set of parameters, so they are alike: the same mixer, sizes and "
+        "norms. Adapters may differ.",
+        wrong="a: {mixer: mlp, d_ff: 512, share: ffn}\nb: {mixer: mlp, d_ff: 1024, share: ffn}",
+        right="a: {mixer: mlp, d_ff: 512, share: ffn}\nb: {mixer: mlp, d_ff: 512, share: ffn}",
+    ),
     # B05: sentences
     "B0501": _code(
         "a clause is not understood",
@@ -377,6 +500,64 @@ CODES: dict[str, Code] = {
         "The sentence needs a size or a clause that is not given.",
         wrong="model: interleaved attention and FFN",
         right="depth: 24\nmodel: interleaved attention and FFN",
+    ),
+    "B0504": _code(
+        "a size is said twice",
+        "A sentence may give d_model, the vocabulary and the depth, but not otherwise than the recipe does. `depth` "
+        "counts blocks; a layer of a sentence is one round of the blocks that take turns.",
+        wrong="depth: 24\nmodel: 24 layers, interleaved attention and FFN",
+        right="depth: 48\nmodel: 24 layers, interleaved attention and FFN",
+    ),
+    "B0505": _code(
+        "layers that can be counted in two ways",
+        "Among scattered blocks one cannot tell whether they are layers of their own; count blocks there. The layers "
+        "of an encoder and of a decoder have different numbers of blocks; count layers there.",
+        wrong="model: 52 layers, 8% attention, interleaved Mamba-2 and FFN",
+        right="model: 52 blocks, 8% attention, interleaved Mamba-2 and FFN",
+    ),
+    "B0506": _code(
+        "a part of the layers that does not come out",
+        "`in 3 of 4 layers` takes the first three of every four; what stands in the fourth is said with `in the "
+        "others`, or is the same attention without its window.",
+        wrong="model: Mamba-2 in 7 of 8 layers and FFN",
+        right="model: Mamba-2 in 7 of 8 layers, attention in the others and FFN",
+    ),
+    "B0507": _code(
+        "a block cannot do what the sentence asks",
+        "An encoder looks both ways, which a recurrence does not; a decoder with an encoder needs blocks that can "
+        "read another stream.",
+        wrong="model: encoder-only, Mamba-2 and FFN",
+        right="model: encoder-only, attention and FFN",
+    ),
+    "B0508": _code(
+        "an option that no block takes",
+        "An option that stands alone, such as `8 heads`, goes to every block that has it and says nothing else.",
+        wrong="model: Mamba-2 and FFN, 8 kv heads",
+        right="model: attention and FFN, 8 kv heads",
+    ),
+    "B0509": _code(
+        "layers that are not whole",
+        "The depth counts blocks, and every layer of the sentence has the same number of them.",
+        wrong="depth: 13\nmodel: sliding-window attention in 3 of 4 layers, FFN",
+        right="depth: 16\nmodel: sliding-window attention in 3 of 4 layers, FFN",
+    ),
+    "B0510": _code(
+        "nothing to run in parallel",
+        "A parallel block has two branches or more.",
+        wrong="model: parallel attention, FFN",
+        right="model: parallel attention and FFN",
+    ),
+    "B0511": _code(
+        "one stream, where two are needed",
+        "Cross-attention and two numbers of layers belong to an encoder and a decoder.",
+        wrong="model: 6 + 6 layers, attention and FFN",
+        right="model: encoder-decoder, 6 + 6 layers, attention and FFN",
+    ),
+    "B0512": _code(
+        "a phrase of several components",
+        "Two plugins call what they have the same; the registered name tells them apart.",
+        wrong="model: multi-scale retention and FFN",
+        right="model: retention and FFN",
     ),
     # B06: plugins and names
     "B0601": _code(
@@ -402,6 +583,74 @@ CODES: dict[str, Code] = {
         "A lock file names the distributions of its components; one of them is not installed.",
         wrong="plugins: {blocks-retention: 1.2}   (not installed)",
         right="pip install blocks-retention",
+    ),
+    "B0605": _code(
+        "an environment variable about plugins is wrong",
+        "BLOCKS_PLUGINS lists the distributions whose plugins are loaded besides blocks' own, with commas "
+        "between; BLOCKS_PLUGIN_TIMEOUT is a number of seconds. `blocks plugins` lists what is installed.",
+        wrong="BLOCKS_PLUGINS=blocks-retension blocks show my.yaml",
+        right="BLOCKS_PLUGINS=blocks-retention blocks show my.yaml",
+    ),
+    "B0606": _code(
+        "a plugin takes too long to import",
+        "A plugin's import was given up after 5 seconds, and the program goes on without it. Registering a "
+        "plugin should take a millisecond: torch and pydantic belong into the modules that it names.",
+        wrong="import torch            # in the plugin's __init__.py, on a slow disk",
+        right="BLOCKS_PLUGIN_TIMEOUT=30 blocks show my.yaml\nBLOCKS_PLUGINS= blocks show my.yaml",
+    ),
+    "B0607": _code(
+        "a plugin needs another version of the plugin API",
+        "A plugin may say which version it is written for: `blocks_api = 1` in the module of its entry point. "
+        "One that does not fit is not imported.",
+        wrong="blocks_api = 7",
+        right="blocks_api = 1",
+    ),
+    "B0608": _code(
+        "a plugin registers wrongly",
+        "A hook is a function called register_mixers, register_norms and so on, marked with @hookimpl, that "
+        "takes `register`. A misspelt one would never be called, so it is refused.",
+        wrong="@hookimpl\ndef register_mixer(register): ...",
+        right="@hookimpl\ndef register_mixers(register): ...",
+    ),
+    "B0609": _code(
+        "a plugin registers something of another kind",
+        "What a plugin registers as a mixer is a subclass of blocks.Mixer, and so for every kind.",
+        wrong='register("retention", "blocks_retention.module:Retention")   # the nn.Module',
+        right='register("retention", "blocks_retention.specs:Retention")    # the declaration',
+    ),
+    "B0610": _code(
+        "a component's declared parameters are not those of its module",
+        "What `cost` declares is not what was built: the totals that `show` and `cost` print are wrong. The "
+        "model itself is as its plugin made it. `blocks.testing.conformance` finds this before a release.",
+        wrong="Cost(params=4 * D * D)      # and the module has biases",
+        right="Cost(params=4 * D * D + 4 * D)",
+    ),
+    "B0611": _code(
+        "importing a plugin changes the process's settings",
+        "Random states, torch's default dtype, device, gradient mode, threads and determinism, and environment "
+        "variables belong to the program. What a plugin changes while it is imported is put back.",
+        wrong="torch.set_default_dtype(torch.float64)   # at the top level of a plugin",
+        right="x = x.double()                           # where it is needed",
+    ),
+    "B0612": _code(
+        "a name that a plugin cannot have",
+        "A plugin's name is letters, digits and single hyphens, and starts with a letter: it becomes the name "
+        "of a distribution, of a package, of a class and of a component.",
+        wrong="blocks new-plugin '2 fast'",
+        right="blocks new-plugin two-fast",
+    ),
+    "B0613": _code(
+        "a folder is in the way",
+        "`blocks new-plugin` writes a new folder and touches no other.",
+        wrong="blocks new-plugin memory      (there is a folder blocks-memory)",
+        right="blocks new-plugin memory -o elsewhere/blocks-memory",
+    ),
+    "B0614": _code(
+        "a name is taken",
+        "An installed plugin registers a component of this name, or a distribution, package or module is "
+        "called so.",
+        wrong="blocks new-plugin mamba2",
+        right="blocks new-plugin my-mamba",
     ),
     # B07: graph, shapes, capabilities
     "B0701": _code(
@@ -434,6 +683,32 @@ CODES: dict[str, Code] = {
         "its own package.",
         wrong="import numpy in a plugin's module.py",
         right="import torch in a plugin's module.py",
+    ),
+    "B0706": _code(
+        "no such stream",
+        "`memory` names one of the streams of `model:`.",
+        wrong="memory: encodr",
+        right="memory: encoder",
+    ),
+    "B0707": _code(
+        "a stream that comes later",
+        "Streams run in the order in which they are written, and a block reads one that stands above its "
+        "own; two streams cannot read each other.",
+        wrong="model: {decoder: [...], encoder: [...]}",
+        right="model: {encoder: [...], decoder: [...]}",
+    ),
+    "B0708": _code(
+        "a stream that nobody reads",
+        "The output of the model is that of its last stream; every other one is there to be read by a "
+        "block of a later stream.",
+        wrong="cross: {mixer: multi_head}",
+        right="cross: {mixer: multi_head, memory: encoder}",
+    ),
+    "B0709": _code(
+        "a head on a stream that is read",
+        "What a block reads of another stream are its hidden states; a head turns them into something else.",
+        wrong="encoder: [{embed: tokens}, {head: lm}]",
+        right="encoder: [{embed: tokens}]",
     ),
     # B08: files, build folders, commands
     "B0801": _code(
@@ -483,6 +758,42 @@ CODES: dict[str, Code] = {
         "The device is not there, or the dtype is not one that weights can have.",
         wrong="blocks build r.yaml --device cuda   (without a GPU)",
         right="blocks build r.yaml --device cpu",
+    ),
+    "B0809": _code(
+        "the output is a link",
+        "Nothing is written through a symbolic link, which may lead anywhere, and no link is replaced by a file. "
+        "Name the file or folder that it leads to.",
+        wrong="ln -s ~/notes.txt graph.svg; blocks draw gpt2 -o graph.svg",
+        right="blocks draw gpt2 -o gpt2.svg",
+    ),
+    "B0810": _code(
+        "not a name to write to",
+        "The name of an output is not empty, has no control or direction-changing characters, does not begin with `-`, "
+        "which other programs would take for an option, and is at most 255 bytes long.",
+        wrong="blocks draw gpt2 -o=-rf.svg",
+        right="blocks draw gpt2 -o rf.svg",
+    ),
+    "B0811": _code(
+        "settings that are not rewritten",
+        "`blocks schema --install` adds one entry to .vscode/settings.json and keeps the rest. Where the file has "
+        "comments, a key twice or no mapping, rewriting it would lose something, so the entry is added by hand.",
+        wrong='{\n  // mine\n  "editor.rulers": [110]\n}',
+        right='{\n  // mine\n  "editor.rulers": [110],\n'
+        '  "yaml.schemas": {"./.blocks/recipe.schema.json": ["recipes/**/*.yaml"]}\n}',
+    ),
+    "B0812": _code(
+        "a result would replace a recipe",
+        "`--sarif` and the name after it are one option: a result is never written to a .yaml file. Name the file "
+        "of the result, or put the recipes first.",
+        wrong="blocks check --sarif a.yaml b.yaml",
+        right="blocks check a.yaml b.yaml --sarif",
+    ),
+    "B0813": _code(
+        "not in git",
+        "`git:REV:PATH` is the recipe as it stands in a revision of the repository around the current folder: a "
+        "branch, a tag or a commit, and a path from the top of the repository, or one that begins with `./`.",
+        wrong="blocks diff git:mian:recipes/gpt2.yaml recipes/gpt2.yaml",
+        right="blocks diff git:main:recipes/gpt2.yaml recipes/gpt2.yaml",
     ),
     # B09: ours
     "B0900": _code(

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from blocks.cost import Cost
-from blocks.inside import Inside
+from blocks.inside import Inside, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +166,15 @@ class Mixer(Component):
         copy._borrows = True
         return copy
 
-    def lends(self) -> tuple[int, ...] | None:
+    def lends(self) -> tuple[int | str, ...] | None:
         """What keys and values must agree in to be borrowed, such as (heads, head_dim); None: they cannot be."""
         return None
+
+    def needs(self) -> tuple[int | str, ...] | None:
+        """What the owner of borrowed keys and values has to lend: what this mixer would lend with its own."""
+        owning = self.model_copy()
+        owning._borrows = False
+        return owning.lends()
 
     def capabilities(self) -> frozenset[str]:
         """What it can do: causal, padded, packed, cached, cross, borrows."""
@@ -208,6 +214,12 @@ class Head(Component):
 
     kind = "head"
     requires: ClassVar[frozenset[str]] = frozenset()
+    takes_mask: ClassVar[bool] = False
+    """Whether its module is called as `head(x, mask)`, mask bool [B, T] or None."""
+
+    def shape(self) -> Shape:
+        """Axes of the output: ("B", "T", 32000), or ("B", 2) for one vector a sequence. Called once bound."""
+        return ("B", "T", "d_model")
 
     def ties(self) -> Mapping[str, str]:
         """Parameters of this head that are parameters of the embedding: {"weight": "weight"}."""
@@ -215,9 +227,33 @@ class Head(Component):
 
 
 class Score(Component):
-    """How well a query fits a key: `forward(query [.., Q], keys [B, S, K]) -> scores [.., S]`."""
+    """How well queries fit the keys of a memory. Its module has two methods, so that keys are projected once:
+
+    keys(memory [B, S, K]) -> projected [B, S, P], the memory itself where nothing is projected
+    forward(queries [B, T, Q], projected) -> scores [B, T, S]
+
+    In `cost()` D is the width of the queries, T their number, S that of the keys; `state` is what projected keys
+    hold beside the memory, and what does not grow with T in `flops` is their projection.
+    """
 
     kind = "score"
+
+    _keys: int | None = PrivateAttr(default=None)
+
+    @property
+    def key_width(self) -> int | None:
+        """Channels of the memory; None: as many as queries have."""
+        return self._keys
+
+    def against(self, width: int) -> Self:
+        """The same score, of a memory of `width` channels. Its owner says so before `check` and `bind`."""
+        copy = self.model_copy()
+        copy._keys = width
+        return copy
+
+    def call(self, width: int) -> Call:
+        made = super().call(width)
+        return replace(made, args=(width, self._keys or width))
 
 
 class Tokenizer(Component):

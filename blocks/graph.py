@@ -40,8 +40,11 @@ NOTHING = Cost()
 class Node:
     """A component at a path. Passes fill in what they find out: shapes, ties, kernels, inside, cost.
 
-    role      input, embedding, position, norm, mixer, add, add_norm (fused), head, output
-    shared    the group of nodes whose parameters are one and the same, by the path of its first member
+    role      input, embedding, position, norm, mixer, adapter, scale, join, add, add_norm (fused), head, output
+    width     channels of the input that its component is made for: D of its cost
+    length    letter of the number of tokens: "T", or "S" in a stream that is read as memory
+    note      what a picture says of a node without a component: `× 0.5`
+    shared    the node whose parameters are this one's too
     ties      parameters of this node that live elsewhere: own name -> path of the owner
     kernels   op -> chosen implementation
     """
@@ -52,6 +55,10 @@ class Node:
     inputs: tuple[Port, ...] = (Port("x"),)
     outputs: tuple[Port, ...] = (Port("y"),)
     layer: Layer | None = None
+    width: int = 0
+    length: str = "T"
+    note: str = ""
+    shared: str = ""
     inside: Inside | None = None
     ties: tuple[tuple[str, str], ...] = ()
     kernels: tuple[tuple[str, str], ...] = ()

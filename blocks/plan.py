@@ -6,10 +6,12 @@ thousand blocks holds a handful of components.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from blocks.blocktype import BlockType, Layer
 from blocks.component import Component, Sizes, Tokenizer
 from blocks.diagnostics import RecipeError
 from blocks.names import is_reserved
@@ -17,18 +19,25 @@ from blocks.recipe import Recipe, Stack, Stage
 from blocks.registry import Registry
 from blocks.resolve import Resolver
 from blocks.sentence import expand
-from blocks.stacks import BlockType, Layer, StackPlanner
+from blocks.shares import Share, group_shares, layer_shares, share_layers
+from blocks.stacks import StackPlanner
 from blocks.validation import Path
+from blocks.vocabulary import Vocabulary
 
-__all__ = ["MAX_PARAMS", "BlockType", "Layer", "Plan", "PlannedStage", "make_plan"]
+__all__ = ["MAX_PARAMS", "BlockType", "Layer", "Plan", "PlannedStage", "PlannedStream", "Share", "make_plan"]
 
 MAX_PARAMS = 2 * 10**12
-STAGE_KINDS = {"embed": "embedding", "position": "position", "norm": "norm", "head": "head"}
+STAGE_KINDS = {"embed": "embedding", "position": "position", "norm": "norm", "head": "head", "heads": "head"}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PlannedStage:
-    """One step of the pipeline: a component, or the blocks of a stack."""
+    """One step of a stream: a component, or the blocks of a stack.
+
+    path    of the module: embed, decoder.layers, heads.answer
+    name    of the output, for one of several heads
+    width   channels of its input; `out_width` those of its output
+    """
 
     path: str
     role: str
@@ -36,6 +45,29 @@ class PlannedStage:
     layers: tuple[Layer, ...] = ()
     origin: Path = ()
     vocabulary: Mapping[str, BlockType] = field(default_factory=dict)
+    stream: str = ""
+    name: str = ""
+    width: int = 0
+    out_width: int = 0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PlannedStream:
+    """A pipeline from tokens to its last stage. `name` is "" where it is the only one."""
+
+    name: str
+    stages: tuple[PlannedStage, ...]
+
+    @property
+    def memories(self) -> tuple[str, ...]:
+        """The streams that its blocks read."""
+        layers = chain.from_iterable(stage.layers for stage in self.stages)
+        return tuple(dict.fromkeys(name for layer in layers for name in layer.type.memories))
+
+    @property
+    def has_head(self) -> bool:
+        """Whether it ends in a head, or in several."""
+        return any(stage.role == "head" for stage in self.stages)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +77,20 @@ class Plan:
     name: str
     about: str
     sizes: Sizes
-    stages: tuple[PlannedStage, ...]
+    streams: tuple[PlannedStream, ...]
     tokenizer: Tokenizer | None
     recipe: Recipe = field(repr=False)
     canonical: Recipe = field(repr=False)
     aliases: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False)
     """Paths of `canonical` that a sentence stands for -> their characters in it."""
+    shares: tuple[Share, ...] = ()
+    vocabulary: Mapping[str, BlockType] = field(default_factory=dict)
+    """Every entry of `blocks:`, as it is used first."""
+
+    @property
+    def stages(self) -> tuple[PlannedStage, ...]:
+        """The stages of all streams, in order."""
+        return tuple(chain.from_iterable(stream.stages for stream in self.streams))
 
     @property
     def layers(self) -> list[Layer]:
@@ -59,8 +99,23 @@ class Plan:
 
     @property
     def pattern(self) -> str:
-        """One letter a block."""
-        return "".join(layer.symbol for layer in self.layers)
+        """One letter a block; a space between streams."""
+        return " ".join(
+            "".join(layer.symbol for stage in stream.stages for layer in stage.layers)
+            for stream in self.streams
+        ).strip()
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of the model; shared ones count once."""
+        kinds = Counter(layer.type for layer in self.layers)
+        total = sum(kind.parameters * count for kind, count in kinds.items())
+        total += sum(
+            stage.component.cost().parameters(stage.width)
+            for stage in self.stages
+            if stage.component is not None
+        )
+        return total - sum(share.parameters for share in self.shares)
 
     def _repr_html_(self) -> str:
         """The kinds of block and the pattern, for notebooks."""
@@ -97,25 +152,17 @@ class _Planner:
         recipe = expand(written, resolver)
         if recipe is None:
             return None
-        assert not isinstance(recipe.model, str)
-        stages = [
-            stage
-            for index, item in enumerate(recipe.model)
-            for stage in [self._stage(recipe, item, ("model", index))]
-            if stage is not None
-        ]
+        streams = self._streams(recipe)
+        vocabulary = self._vocabulary(recipe, streams)
         if resolver.problems:
             return None
+        self._check_read(streams)
+        shares = [*layer_shares([layer for stage in _stages(streams) for layer in stage.layers])]
+        shares += group_shares(_stages(streams), resolver)
         plan = Plan(
-            recipe.recipe,
-            recipe.about,
-            resolver.sizes,
-            tuple(_numbered(stages)),
-            tokenizer,
-            written,
-            recipe,
-            resolver.aliases,
-        )
+            recipe.recipe, recipe.about, resolver.sizes, tuple(streams), tokenizer, written, recipe,
+            resolver.aliases, tuple(shares), vocabulary,
+        )  # fmt: skip
         self._check_budget(plan)
         return plan
 
@@ -143,12 +190,7 @@ class _Planner:
                 )
 
     def _check_budget(self, plan: Plan) -> None:
-        counts: dict[BlockType, int] = {}
-        for layer in plan.layers:
-            counts[layer.type] = counts.get(layer.type, 0) + 1
-        width = plan.sizes.d_model
-        total = sum(block.parameters(width) * count for block, count in counts.items())
-        total += sum(s.component.cost().parameters(width) for s in plan.stages if s.component is not None)
+        total = plan.parameters
         if total > self.max_params:
             self.resolver.report(
                 "B0311",
@@ -157,41 +199,136 @@ class _Planner:
                 help="raise the budget with --max-params, such as --max-params 3T",
             )
 
-    # Stages
+    def _vocabulary(self, recipe: Recipe, streams: list[PlannedStream]) -> dict[str, BlockType]:
+        """Every entry as it is used first; the branches of others, and what is used nowhere, each for itself."""
+        used: dict[str, BlockType] = {}
+        for stage in _stages(streams):
+            for name, block in stage.vocabulary.items():
+                used.setdefault(name, block)
+        widths = {stream.name: stream.stages[-1].out_width for stream in streams if stream.stages}
+        alone = Vocabulary(self.resolver, recipe, Stack(norm="none", residual="none"), ("model",), widths, 1)
+        inside = {name: used[whole].width for whole in used for name in recipe.blocks[whole].parallel or ()}
+        for name in recipe.blocks:
+            if name not in used:
+                made = alone.block(name, inside.get(name, self.resolver.sizes.d_model))
+                used |= {name: made} if made is not None else {}
+        return {name: used[name] for name in recipe.blocks if name in used}
 
-    def _stage(self, recipe: Recipe, item: Stage, path: Path) -> PlannedStage | None:
+    def _check_read(self, streams: list[PlannedStream]) -> None:
+        """Every stream but the last is read by another one, and has no head of its own."""
+        read = {name for stream in streams for name in stream.memories}
+        for stream in streams[:-1]:
+            if stream.name not in read:
+                self.resolver.report(
+                    "B0708",
+                    f"no block reads the stream {stream.name!r}, and the output is that of {streams[-1].name!r}",
+                    ("model", stream.name),
+                    key=True,
+                    help=f"memory: {stream.name} in a block of a later stream",
+                )
+            head = next((stage for stage in stream.stages if stage.role == "head"), None)
+            if head is not None:
+                self.resolver.report(
+                    "B0709",
+                    f"the stream {stream.name!r} is read as memory, and its head gives something else than its states",
+                    head.origin,
+                    help=f"move the head to {streams[-1].name!r}, whose output is the model's",
+                )
+
+    # Streams and stages
+
+    def _streams(self, recipe: Recipe) -> list[PlannedStream]:
+        self.owners: dict[str, Layer] = {}
+        found: list[PlannedStream] = []
+        widths: dict[str, int] = {}
+        for name, items in recipe.streams.items():
+            if name and is_reserved(name):
+                self._reserved("stream", name, ("model", name))
+            here: Path = ("model", name) if name else ("model",)
+            width = self.resolver.sizes.d_model
+            taken = Paths(name, {item.stack.name for item in items if item.stack is not None})
+            stages: list[PlannedStage] = []
+            for index, item in enumerate(items):
+                for stage in self._stage(recipe, item, (*here, index), width, taken, widths):
+                    stages.append(replace(stage, stream=name))
+                    width = stage.out_width
+            found.append(PlannedStream(name, tuple(stages)))
+            widths[name] = width
+        return found
+
+    def _reserved(self, what: str, name: str, path: Path) -> None:
+        self.resolver.report(
+            "B0206",
+            f"a {what} cannot be called {name!r}: Python or nn.Module needs that name",
+            path,
+            key=what == "stream",
+            help=f"name: {name}_layers" if what == "stack" else f"{name}_stream:",
+        )
+
+    def _stage(
+        self, recipe: Recipe, item: Stage, path: Path, width: int, taken: Paths, widths: Mapping[str, int]
+    ) -> Iterator[PlannedStage]:
         key = item.key
         here = (*path, key)
         value = getattr(item, key)
         if isinstance(value, Stack):
             if is_reserved(value.name):
-                self.resolver.report(
-                    "B0206",
-                    f"a stack cannot be called {value.name!r}: Python or nn.Module needs that name",
-                    (*here, "name"),
-                    help=f"name: {value.name}_layers",
-                )
-            planner = StackPlanner(self.resolver, recipe, value, here)
-            layers = planner.layers()
+                self._reserved("stack", value.name, (*here, "name"))
+            name = taken.free(value.name)
+            planner = StackPlanner(self.resolver, recipe, value, here, name, widths)
+            layers = planner.layers(width)
             if layers is None:
-                return None
-            return PlannedStage(value.name, "stack", layers=layers, origin=here, vocabulary=planner.types)
-        component = self.resolver.slot(STAGE_KINDS[key], value, here)
-        return None if component is None else PlannedStage(key, STAGE_KINDS[key], component, origin=here)
-
-
-def _numbered(stages: list[PlannedStage]) -> Iterator[PlannedStage]:
-    """Give stages of one name paths of their own: norm, norm_2; a path that a person wrote stays theirs."""
-    taken: set[str] = set()
-    written = {stage.path for stage in stages}
-    for stage in stages:
-        path, count = stage.path, 1
-        while path in taken or (count > 1 and path in written):
-            count += 1
-            path = f"{stage.path}_{count}"
-        taken.add(path)
-        if count == 1:
-            yield stage
+                yield PlannedStage(
+                    name, "stack", origin=here, vocabulary=planner.types, width=width, out_width=width
+                )
+                return
+            layers = share_layers(layers, self.owners, self.resolver)
+            out = layers[-1].type.out_width if layers else width
+            yield PlannedStage(name, "stack", None, layers, here, planner.types, width=width, out_width=out)
+        elif key == "heads":
+            names = taken.free("heads")
+            for name, slot in value.items():
+                component = self._slot("head", slot, (*here, name), width)
+                if component is not None:
+                    at = (*here, name)
+                    yield PlannedStage(
+                        f"{names}.{name}",
+                        "head",
+                        component,
+                        origin=at,
+                        name=name,
+                        width=width,
+                        out_width=width,
+                    )
         else:
-            layers = tuple(replace(layer, path=f"{path}.{i}") for i, layer in enumerate(stage.layers))
-            yield replace(stage, path=path, layers=layers)
+            component = self._slot(STAGE_KINDS[key], value, here, width)
+            if component is not None:
+                out = component.out_width(width)
+                yield PlannedStage(
+                    taken.free(key), STAGE_KINDS[key], component, origin=here, width=width, out_width=out
+                )
+
+    def _slot(self, kind: str, slot: object, path: Path, width: int) -> Component | None:
+        return self.resolver.slot(kind, slot, path, replace(self.resolver.sizes, d_model=width))
+
+
+class Paths:
+    """Gives stages of one name paths of their own: norm, norm_2; a name that a person wrote stays theirs."""
+
+    def __init__(self, stream: str, written: Collection[str]) -> None:
+        self.before = f"{stream}." if stream else ""
+        self.written = written
+        self.taken: set[str] = set()
+
+    def free(self, name: str) -> str:
+        """A path for a stage that would be called so."""
+        path, count = name, 1
+        while path in self.taken or (count > 1 and path in self.written):
+            count += 1
+            path = f"{name}_{count}"
+        self.taken.add(path)
+        return self.before + path
+
+
+def _stages(streams: Iterable[PlannedStream]) -> list[PlannedStage]:
+    return list(chain.from_iterable(stream.stages for stream in streams))

@@ -20,23 +20,75 @@ Number: TypeAlias = Union[Annotated[int, Field(ge=0, le=MAX_SIZE)], Annotated[st
 """A size: an integer, or an expression over declared names such as `4 * d_model` or `32k`."""
 Slot: TypeAlias = Union[str, dict[str, dict[str, Any]]]  # noqa: UP007
 """A choice: a registered name, or `{name: {option: value}}`."""
-Residual: TypeAlias = Literal["pre", "post", "none"]
+Gain: TypeAlias = (
+    Annotated[int, Field(ge=-MAX_SIZE, le=MAX_SIZE)] | float | Annotated[str, Field(max_length=1000)]
+)
+"""A factor: a number, or an expression over declared names such as `depth ** 0.25`."""
+Residual: TypeAlias = Literal["pre", "post", "sandwich", "none"]
+Join: TypeAlias = Literal["sum", "mean", "concat"]
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}$"
+STREAM_NAME = r"^[a-z][a-z0-9_]{0,39}$"
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Block(_Strict):
-    """One entry of the vocabulary: a mixer, its options; norm and residual where not the stack's."""
+class Around(_Strict):
+    """What stands around a mixer. A stack says it for all its blocks, a block for itself."""
+
+    norm: Slot | None = Field(default=None, description="norm before the mixer, or after the sum in `post`")
+    out_norm: Slot | None = Field(
+        default=None,
+        description="norm of the mixer's output; default: that of `norm` in `sandwich`, else none",
+    )
+    residual: Residual | None = Field(
+        default=None,
+        description="pre: x + mixer(norm(x)); post: norm(x + mixer(x)); sandwich: x + out_norm(mixer(norm(x))); "
+        "none: mixer(norm(x))",
+    )
+    scale: Gain | None = Field(default=None, description="constant factor of the mixer's output in the sum")
+    layer_scale: Gain | None = Field(
+        default=None,
+        description="learned factor for each channel of the mixer's output; its value at the start",
+    )
+    alpha: Gain | None = Field(
+        default=None,
+        description="constant factor of the stream in the sum; `deepnorm`: (blocks in the stack)^(1/4)",
+    )
+
+
+AROUND = tuple(Around.model_fields)
+
+
+class Block(Around):
+    """One entry of the vocabulary: a mixer and its options, or several in parallel; what stands around them.
+
+    What a block does not say about norm, residual and factors, its stack says.
+    """
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True, allow_inf_nan=False)
 
-    mixer: str = Field(description="registered name of the mixer")
-    norm: Slot | None = Field(default=None, description="norm of this block; default: the stack's")
-    residual: Residual | None = Field(
-        default=None, description="residual of this block; default: the stack's"
+    mixer: str | None = Field(default=None, description="registered name of the mixer")
+    parallel: list[str] | None = Field(
+        default=None, min_length=2, max_length=64, description="blocks whose mixers run side by side"
+    )
+    join: Join | None = Field(
+        default=None, description="how parallel outputs become one; concat: side by side, then a linear map"
+    )
+    share: bool | str | None = Field(
+        default=None, description="true, or a group's name: all uses have one and the same parameters"
+    )
+    adapter: Slot | None = Field(
+        default=None, description="mixer beside a shared one, with parameters for each use of its own"
+    )
+    memory: str | None = Field(
+        default=None, description="name of the stream that the mixer reads besides its own"
+    )
+    kv_from: str | None = Field(
+        default=None,
+        max_length=200,
+        description="earlier block whose keys and values are used: attention, attention[-2], layers[0]",
     )
 
     @property
@@ -45,7 +97,11 @@ class Block(_Strict):
         return dict(self.model_extra or {})
 
 
-class Stack(_Strict):
+STRUCTURE = tuple(Block.model_fields)
+"""Keys of a block that are not options of its mixer."""
+
+
+class Stack(Around):
     """A run of blocks. Exactly one of `layers`, `pattern`, `interleave` and `cycle` says which."""
 
     name: str = Field(default="layers", pattern=r"^[a-z][a-z0-9_]{0,39}$", description="path of its blocks")
@@ -66,15 +122,13 @@ class Stack(_Strict):
         default=None, min_length=1, description="blocks repeated until the depth is reached"
     )
     norm: Slot = Field(default="rmsnorm", description="norm of every block")
-    residual: Residual = Field(
-        default="pre", description="pre: x + mixer(norm(x)); post: norm(x + mixer(x)); none: mixer(norm(x))"
-    )
+    residual: Residual = Field(default="pre", description="residual of every block; as in a block")
     override: dict[str, dict[str, Any]] | None = Field(
         default=None, description="selector such as attention[-1] or layers[0:4] -> options to change"
     )
 
 
-STAGES = ("embed", "position", "stack", "norm", "head")
+STAGES = ("embed", "position", "stack", "norm", "head", "heads")
 
 
 class Stage(_Strict):
@@ -85,6 +139,11 @@ class Stage(_Strict):
     stack: Stack | None = Field(default=None, description="a run of blocks")
     norm: Slot | None = Field(default=None, description="norm")
     head: Slot | None = Field(default=None, description="head")
+    heads: dict[Annotated[str, Field(pattern=STREAM_NAME)], Slot] | None = Field(
+        default=None,
+        min_length=1,
+        description="several heads by name; the output is a mapping of their outputs",
+    )
 
     @model_validator(mode="after")
     def _one_key(self) -> Stage:
@@ -106,6 +165,11 @@ class Recipe(_Strict):
     """
 
     recipe: str = Field(pattern=NAME, description="name of the architecture")
+    extends: str | None = Field(
+        default=None,
+        max_length=4096,
+        description="recipe that this one changes: a file beside it, or a published name",
+    )
     about: str = Field(default="", max_length=10_000, description="what it is and where it was published")
     d_model: Number = Field(description="width of the residual stream, in channels")
     vocab_size: Number | None = Field(
@@ -120,7 +184,9 @@ class Recipe(_Strict):
         default_factory=dict, description="distributions and versions that a lock file was written with"
     )
     blocks: dict[str, Block] = Field(default_factory=dict, description="the vocabulary")
-    model: str | list[Stage] = Field(description="a sentence, or the stages of the pipeline")
+    model: str | list[Stage] | dict[Annotated[str, Field(pattern=STREAM_NAME)], list[Stage]] = Field(
+        description="a sentence, the stages of the pipeline, or several streams by name"
+    )
 
     _document: Document | None = PrivateAttr(default=None)
 
@@ -134,6 +200,13 @@ class Recipe(_Strict):
     def document(self) -> Document | None:
         """The text that this recipe was read from, with the place of every key; None if made in Python."""
         return self._document
+
+    @property
+    def streams(self) -> dict[str, list[Stage]]:
+        """The streams in order; the only one of a plain pipeline is called "". A sentence has none."""
+        if isinstance(self.model, str):
+            return {}
+        return self.model if isinstance(self.model, dict) else {"": self.model}
 
     def plan(self, **options: Any) -> Plan:
         """Resolve every name, size and layout; see `blocks.plan.make_plan`. Raises RecipeError."""

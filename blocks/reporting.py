@@ -21,7 +21,9 @@ class Reporter:
     ) -> None:
         self.document = document
         self.aliases: dict[Path, tuple[int, int]] = dict(aliases or {})
-        self.problems = Problems(document.file, document.text) if document else Problems()
+        self.problems = document.problems() if document else Problems()
+        self.reports = 0
+        """How often something was reported, findings that were known already included."""
 
     def span(self, path: Path, *, key: bool = False) -> Span | None:
         """The place of a path in the recipe's text; None for a recipe made in Python."""
@@ -49,6 +51,7 @@ class Reporter:
         within: tuple[int, int] | None = None,
     ) -> None:
         """Note a problem at a path; `within` narrows it to characters of the text there."""
+        self.reports += 1
         if self.document is None:
             place = "model" if self._alias(path) else ".".join(map(str, path))
             self.problems.extend([Diagnostic(code, f"{place}: {message}" if place else message, help=help)])
@@ -65,7 +68,12 @@ class Reporter:
             return True
         here: Any = self.document.value if self.document else None
         for part in path:
-            if not isinstance(here, Mapping) or part not in here:
+            inside = part in here if isinstance(here, Mapping) else _has(here, part)
+            if not inside:
                 return False
             here = here[part]
         return True
+
+
+def _has(here: Any, index: str | int) -> bool:
+    return isinstance(here, list) and isinstance(index, int) and index < len(here)

@@ -82,11 +82,24 @@ class Resolver(Reporter):
 
     # Components
 
-    def slot(self, kind: str, slot: Any, path: Path) -> Component | None:
-        """The component of a slot, a name or `{name: {options}}`; None for `none` or when wrong."""
+    def number(self, value: float | str, path: Path) -> float | None:
+        """A factor from a number or expression; None when it is wrong."""
+        if not isinstance(value, str):
+            return float(value)
+        try:
+            return float(evaluate(value, self.names, fractions=True))
+        except ExpressionError as error:
+            self._expression(error, path)
+            return None
+
+    def slot(self, kind: str, slot: Any, path: Path, sizes: Sizes | None = None) -> Component | None:
+        """The component of a slot, a name or `{name: {options}}`; None for `none` or when wrong.
+
+        `sizes` are the model's where nothing else is said.
+        """
         made = self._in_slot(kind, slot, path)
         at = (*path, made.name) if made is not None and isinstance(slot, Mapping) else path
-        return None if made is None else self._checked(made, at, at)
+        return None if made is None else self.checked(made, at, at, sizes or self.sizes)
 
     def _in_slot(self, kind: str, slot: Any, path: Path) -> Component | None:
         """The same, not yet checked: whoever owns the slot answers for what is in it."""
@@ -95,25 +108,19 @@ class Resolver(Reporter):
         if slot == "none":
             return None
         if isinstance(slot, str):
-            return self._made(kind, slot, {}, path, path)
+            return self.made(kind, slot, {}, path, path)
         if isinstance(slot, Mapping) and len(slot) == 1:
             name, options = next(iter(slot.items()))
             if isinstance(name, str) and (options is None or isinstance(options, Mapping)):
-                return self._made(kind, name, options or {}, (*path, name), (*path, name))
+                return self.made(kind, name, options or {}, (*path, name), (*path, name))
         article = "an" if kind[0] in "aeiou" else "a"
         self.report("B0207", f"{article} {kind} is a name, or a mapping of one name to its options", path)
         return None
 
-    def component(
+    def made(
         self, kind: str, name: str, options: Mapping[str, Any], at: Path, name_at: Path
     ) -> Component | None:
-        """Look up, validate, check and bind one component whose options stand at `at`; None when wrong."""
-        made = self._made(kind, name, options, at, name_at)
-        return None if made is None else self._checked(made, at, name_at)
-
-    def _made(
-        self, kind: str, name: str, options: Mapping[str, Any], at: Path, name_at: Path
-    ) -> Component | None:
+        """Look up and validate one component whose options stand at `at`; None when wrong."""
         try:
             cls = self.registry.find(kind, name).load()
         except PluginError as error:
@@ -148,8 +155,9 @@ class Resolver(Reporter):
             return None
         return made if good else None
 
-    def _checked(self, component: Component, at: Path, name_at: Path) -> Component | None:
-        complaints = list(component.check(self.sizes))
+    def checked(self, component: Component, at: Path, name_at: Path, sizes: Sizes) -> Component | None:
+        """Check and bind a component to sizes; None when wrong."""
+        complaints = list(component.check(sizes))
         for wrong in complaints:
             place = self._place(component, at, wrong.field)
             related = tuple(((name,), f"{name} is set here") for name in wrong.related)
@@ -161,7 +169,7 @@ class Resolver(Reporter):
                 help=wrong.help,
                 related=related,
             )
-        return None if complaints else component.bind(self.sizes)
+        return None if complaints else component.bind(sizes)
 
     def _place(self, component: Component, at: Path, field: str) -> Path | None:
         """The path of an option, `position.theta` for one of a slot; as much of it as is written, None if nothing."""

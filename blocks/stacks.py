@@ -3,77 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from blocks import layout, literal, selectors
-from blocks.component import Mixer, Norm
+from blocks.blocktype import BlockType, Layer
+from blocks.borrowing import lend
 from blocks.diagnostics import PluginError
 from blocks.layout import LayoutError, Placement
-from blocks.recipe import Recipe, Stack
+from blocks.recipe import STRUCTURE, Recipe, Stack
 from blocks.resolve import Resolver
 from blocks.suggest import did_you_mean
 from blocks.validation import Path
+from blocks.vocabulary import Vocabulary
 
-RESIDUALS = ("pre", "post", "none")
 LAYOUTS = ("layers", "pattern", "interleave", "cycle")
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class BlockType:
-    """A kind of block: `x + mixer(norm(x))` and its variants. Compared by identity."""
-
-    name: str
-    mixer: Mixer
-    norm: Norm | None
-    residual: str
-    origin: Path
-
-    def parameters(self, d_model: int) -> int:
-        """Parameters of one such block, its norm included."""
-        norm = self.norm.cost().parameters(d_model) if self.norm else 0
-        return self.mixer.cost().parameters(d_model) + norm
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Layer:
-    """One block in its place: `layers.3`."""
-
-    path: str
-    type: BlockType
-    reason: str
-    symbol: str
-
-
 class StackPlanner:
-    """Plans one stack, reporting problems to the resolver. `types` is the vocabulary as it reads it."""
+    """Plans one stack, reporting problems to the resolver. `types` is the vocabulary as it uses it.
 
-    def __init__(self, resolver: Resolver, recipe: Recipe, stack: Stack, path: Path) -> None:
+    `name` is the path of the stack, `widths` the channels of the streams that its blocks may read.
+    """
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        recipe: Recipe,
+        stack: Stack,
+        path: Path,
+        name: str,
+        widths: Mapping[str, int],
+    ) -> None:
         self.resolver, self.recipe, self.stack, self.path = resolver, recipe, stack, path
+        self.name, self.widths = name, widths
         self.types: dict[str, BlockType] = {}
 
-    def layers(self) -> tuple[Layer, ...] | None:
-        """The layers in order; None after a problem was reported."""
-        for name in self.recipe.blocks:
-            made = self._block(name, {}, ("blocks", name))
-            if made is not None:
-                self.types[name] = made
+    def layers(self, width: int) -> tuple[Layer, ...] | None:
+        """The layers in order for an input of `width` channels; None after a problem was reported."""
         letters = self._symbols()
         placements = self._placements(letters)
+        self.resolver.slot("norm", self.stack.norm, (*self.path, "norm"))
         if placements is None:
             return None
         used = [placement.block for placement in placements]
-        self._check_known(dict.fromkeys(used))
-        placed = [self.types.get(name) for name in used]
-        for index, made in self._overridden(used).items():
-            placed[index] = made
-        if letters is None or not all(placed):
-            return None
-        return tuple(
-            Layer(f"{self.stack.name}.{i}", made, placement.reason, letters[placement.block])
-            for i, (made, placement) in enumerate(zip(placed, placements, strict=True))
-            if made is not None
-        )
+        vocabulary = Vocabulary(self.resolver, self.recipe, self.stack, self.path, self.widths, len(used))
+        known = self._check_known(dict.fromkeys(used))
+        changes = self._changes(used)
+        layers: list[Layer] = []
+        good = known and letters is not None
+        for index, placement in enumerate(placements):
+            name = placement.block
+            if name not in self.recipe.blocks:
+                continue
+            base = vocabulary.block(name, width)
+            if base is not None:
+                self.types.setdefault(name, base)
+            change, at = changes.get(index, ({}, None))
+            made = vocabulary.block(name, width, change, at) if change else base
+            if made is None or letters is None:
+                good = False
+                continue
+            width = made.out_width
+            layers.append(Layer(f"{self.name}.{index}", made, placement.reason, letters[name]))
+        return lend(layers, self.stack.name, self.resolver) if good else None
 
     # Layout
 
@@ -144,17 +136,21 @@ class StackPlanner:
                 taken.add(letters[name])
         return letters if good else None
 
-    def _mixer_symbol(self, mixer: str) -> str:
+    def _mixer_symbol(self, mixer: str | None) -> str:
+        if mixer is None:
+            return ""
         try:
             symbol: str = self.resolver.registry.find("mixer", mixer).load().symbol
         except PluginError:
             return ""
         return symbol
 
-    def _check_known(self, used: Iterable[str]) -> None:
+    def _check_known(self, used: Iterable[str]) -> bool:
         blocks = self.recipe.blocks
+        good = True
         for name in used:
             if name not in blocks:
+                good = False
                 near = did_you_mean(name, blocks)
                 self.resolver.report(
                     "B0410",
@@ -162,6 +158,7 @@ class StackPlanner:
                     self._place_of(name),
                     help=f"did you mean {near!r}?" if near else f"blocks here: {', '.join(blocks) or 'none'}",
                 )
+        return good
 
     def _place_of(self, name: str) -> Path:
         stack, path = self.stack, self.path
@@ -176,45 +173,11 @@ class StackPlanner:
                 return (*path, "symbols", letter)
         return (*path, "layers") if stack.layers is not None else path
 
-    # Blocks and overrides
+    # Overrides
 
-    def _block(self, name: str, change: Mapping[str, Any], at: Path) -> BlockType | None:
-        """The type of a block with `change` of its keys; the change, or else the block, stands at `at`."""
-        block, stack, resolver = self.recipe.blocks[name], self.stack, self.resolver
-        mixer = change.get("mixer", block.mixer)
-        options = block.options if mixer == block.mixer else {}
-        options |= {k: v for k, v in change.items() if k not in ("mixer", "norm", "residual")}
-        before = len(resolver.problems)
-        residual = change.get("residual", block.residual or stack.residual)
-        if residual not in RESIDUALS:
-            near = did_you_mean(str(residual), RESIDUALS)
-            resolver.report(
-                "B0205",
-                f"{residual!r} is not one of {', '.join(RESIDUALS)}",
-                (*at, "residual"),
-                help=f"did you mean {near!r}?" if near else None,
-            )
-        if "norm" in change:
-            slot, norm_at = change["norm"], (*at, "norm")
-        elif block.norm is not None:
-            slot, norm_at = block.norm, ("blocks", name, "norm")
-        else:
-            slot, norm_at = stack.norm, (*self.path, "norm")
-        norm = resolver.slot("norm", slot, norm_at)
-        if not isinstance(mixer, str):
-            resolver.report("B0203", "a mixer is a registered name", (*at, "mixer"))
-            return None
-        made = resolver.component("mixer", mixer, options, at, (*at, "mixer"))
-        if len(resolver.problems) > before or made is None:
-            return None
-        assert isinstance(made, Mixer)
-        assert norm is None or isinstance(norm, Norm)
-        return BlockType(name, made, norm, residual, at)
-
-    def _overridden(self, used: list[str]) -> dict[int, BlockType | None]:
-        """Index -> type of the layers that overrides change. Later overrides win, key by key."""
-        changes: dict[int, dict[str, Any]] = {}
-        last: dict[int, Path] = {}
+    def _changes(self, used: list[str]) -> dict[int, tuple[dict[str, Any], Path]]:
+        """Index -> the keys that overrides change there, and the last override. Later ones win, key by key."""
+        changes: dict[int, tuple[dict[str, Any], Path]] = {}
         for selector, change in (self.stack.override or {}).items():
             try:
                 chosen = selectors.select(selector, used, self.stack.name)
@@ -223,22 +186,18 @@ class StackPlanner:
                     error.code, error.message, (*self.path, *error.path), key=True, help=error.help
                 )
                 continue
+            at = (*self.path, "override", selector)
             for index in chosen:
                 block = self.recipe.blocks.get(used[index])
                 if block is not None:
-                    changes[index] = _merged(changes.get(index, {}), change, block.mixer)
-                    last[index] = (*self.path, "override", selector)
-        made: dict[tuple[str, str], BlockType | None] = {}
-        for index, at in last.items():
-            key = (used[index], repr(sorted(changes[index].items(), key=repr)))
-            if key not in made:
-                made[key] = self._block(used[index], changes[index], at)
-        return {index: made[used[index], repr(sorted(changes[index].items(), key=repr))] for index in last}
+                    before = changes[index][0] if index in changes else {}
+                    changes[index] = _merged(before, change, block.mixer), at
+        return changes
 
 
-def _merged(before: Mapping[str, Any], change: Mapping[str, Any], mixer: str) -> dict[str, Any]:
+def _merged(before: Mapping[str, Any], change: Mapping[str, Any], mixer: str | None) -> dict[str, Any]:
     """Both changes, the second one winning; another mixer resets the fields of the first one's."""
     current = before.get("mixer", mixer)
     if change.get("mixer", current) == current:
         return {**before, **change}
-    return {k: v for k, v in before.items() if k in ("norm", "residual")} | dict(change)
+    return {k: v for k, v in before.items() if k in STRUCTURE and k != "mixer"} | dict(change)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from blocks import Component, Plan
-from blocks.stacks import BlockType
+from blocks.blocktype import BlockType
 
 
 def options(

@@ -2,51 +2,148 @@
 
 from __future__ import annotations
 
-from blocks import BlockGraph, Node, Plan, Port
-from blocks.plan import Layer, PlannedStage
+from typing import Any
+
+from blocks import BlockGraph, Component, Cost, Node, Plan, Port, T
+from blocks.blocktype import BlockType, Branch, Layer
+from blocks.plan import PlannedStage, PlannedStream
 
 TOKENS = Port("tokens", "int64")
 STREAM = Port("x")
 UPDATE = Port("update")
+MEMORY = Port("memory")
+LENT = Port("kv")
 
 
 def lower(plan: Plan) -> BlockGraph:
-    """The graph of a plan. Ensures: every stage and every sublayer is a node; shapes are not known yet."""
+    """The graph of a plan. Ensures: every stage and every part of a block is a node; shapes are not known yet."""
     graph = BlockGraph(plan=plan)
-    at = graph.add(Node("tokens", "input", inputs=(), outputs=(Port("y", "int64"),)))
-    for stage in plan.stages:
-        if stage.role == "stack":
-            for layer in stage.layers:
-                at = _block(graph, layer, at)
-        else:
-            at = graph.add(_stage(stage), at)
-    graph.add(Node("output", "output", inputs=(Port("x"),), outputs=()), at)
+    ends: dict[str, list[str]] = {}
+    for stream in plan.streams:
+        ends[stream.name] = _Stream(graph, plan, stream, {name: at[0] for name, at in ends.items()}).lower()
+    last = plan.streams[-1] if plan.streams else None
+    if last is not None:
+        sources = ends[last.name]
+        names = [stage.name for stage in last.stages if stage.name and stage.path in sources]
+        ports = tuple(Port(name) for name in names) or (Port("x"),)
+        graph.add(Node("output", "output", inputs=ports, outputs=()), *sources)
     return graph
 
 
-def _stage(stage: PlannedStage) -> Node:
-    inputs = (TOKENS,) if stage.role == "embedding" else (STREAM,)
-    return Node(stage.path, stage.role, stage.component, inputs, origin=stage.origin)
+class _Stream:
+    """Lowers one stream; `memories` leads from the streams above it to their last nodes."""
+
+    def __init__(
+        self, graph: BlockGraph, plan: Plan, stream: PlannedStream, memories: dict[str, str]
+    ) -> None:
+        self.graph, self.stream, self.memories = graph, stream, memories
+        self.before = f"{stream.name}." if stream.name else ""
+        self.letter = "T" if stream is plan.streams[-1] else "S"
+
+    def lower(self) -> list[str]:
+        """Add the nodes of the stream; returns its last one, or all its heads."""
+        at = self._node(f"{self.before}tokens", "input", None, inputs=(), outputs=(Port("y", "int64"),))
+        heads: list[str] = []
+        for stage in self.stream.stages:
+            if stage.role == "stack":
+                for layer in stage.layers:
+                    at = _Block(self, layer).lower(at)
+            elif stage.name:
+                heads.append(self._stage(stage, at))
+            else:
+                at = self._stage(stage, at)
+        return heads or [at]
+
+    def _stage(self, stage: PlannedStage, at: str) -> str:
+        inputs = (TOKENS,) if stage.role == "embedding" else (STREAM,)
+        return self._node(
+            stage.path, stage.role, stage.component, at, inputs=inputs, origin=stage.origin, width=stage.width
+        )
+
+    def _node(self, path: str, role: str, component: Component | None, *sources: str, **fields: Any) -> str:
+        return self.graph.add(Node(path, role, component, length=self.letter, **fields), *sources)
 
 
-def _block(graph: BlockGraph, layer: Layer, at: str) -> str:
-    """x + mixer(norm(x)) for pre, norm(x + mixer(x)) for post, mixer(norm(x)) without residual."""
-    kind, origin = layer.type, layer.type.origin
+class _Block:
+    """Lowers one block: `alpha x + scale * out_norm(join(branches))`."""
 
-    def norm(source: str) -> str:
-        if kind.norm is None:
-            return source
-        return graph.add(Node(f"{layer.path}.norm", "norm", kind.norm, layer=layer, origin=origin), source)
+    def __init__(self, stream: _Stream, layer: Layer) -> None:
+        self.stream, self.layer = stream, layer
+        self.kind: BlockType = layer.type
 
-    def mixer(source: str) -> str:
-        return graph.add(Node(f"{layer.path}.mixer", "mixer", kind.mixer, layer=layer, origin=origin), source)
+    def _node(
+        self, name: str, role: str, component: Component | None, *sources: str, width: int, **fields: Any
+    ) -> str:
+        return self.stream._node(
+            f"{self.layer.path}.{name}", role, component, *sources,
+            layer=self.layer, origin=self.kind.origin, width=width, **fields,
+        )  # fmt: skip
 
-    def add(stream: str, update: str) -> str:
-        node = Node(f"{layer.path}.add", "add", inputs=(STREAM, UPDATE), layer=layer, origin=origin)
-        return graph.add(node, stream, update)
+    def lower(self, at: str) -> str:
+        """Add the nodes of the block; returns the last one."""
+        kind = self.kind
+        post = kind.residual == "post"
+        normed = (
+            at if post or kind.norm is None else self._node("norm", "norm", kind.norm, at, width=kind.width)
+        )
+        ends = [self._branch(branch, at, normed) for branch in kind.branches]
+        end = ends[0]
+        if kind.join:
+            end = self._join(ends)
+        if kind.adapter is not None:
+            aside = self._node("adapter", "adapter", kind.adapter, normed, width=kind.width)
+            end = self._node("adapted", "add", None, end, aside, width=kind.width, inputs=(STREAM, UPDATE))
+        end = self._scaled(end, "", kind.out_norm, kind.scale, kind.layer_scale, kind.out_width)
+        if kind.residual != "none":
+            note = f"{kind.alpha:.4g} x" if kind.alpha != 1 else ""
+            end = self._node(
+                "add", "add", None, at, end, width=kind.width, inputs=(STREAM, UPDATE), note=note
+            )
+        if post and kind.norm is not None:
+            end = self._node("norm", "norm", kind.norm, end, width=kind.out_width)
+        return end
 
-    if kind.residual == "pre":
-        return add(at, mixer(norm(at)))
-    if kind.residual == "post":
-        return norm(add(at, mixer(at)))
-    return mixer(norm(at))
+    def _branch(self, branch: Branch, at: str, normed: str) -> str:
+        kind = self.kind
+        before = "" if not kind.join else f"{branch.name}_"
+        source = normed
+        if branch.norm is not None:
+            source = self._node(f"{before}norm", "norm", branch.norm, at, width=kind.width)
+        sources, inputs = [source], [STREAM]
+        if branch.memory is not None:
+            sources.append(self.stream.memories[branch.memory])
+            inputs.append(MEMORY)
+        if self.layer.kv_source is not None:
+            sources.append(f"{self.layer.kv_source}.mixer")
+            inputs.append(LENT)
+        end = self._node(branch.name, "mixer", branch.mixer, *sources, inputs=tuple(inputs), width=kind.width)
+        out = branch.mixer.out_width(kind.width)
+        return self._scaled(end, before, branch.out_norm, branch.scale, branch.layer_scale, out)
+
+    def _scaled(
+        self,
+        end: str,
+        before: str,
+        norm: Component | None,
+        scale: float,
+        layer_scale: float | None,
+        width: int,
+    ) -> str:
+        if norm is not None:
+            end = self._node(f"{before}out_norm", "norm", norm, end, width=width)
+        if scale != 1:
+            end = self._node(f"{before}scale", "scale", None, end, width=width, note=f"× {scale:.4g}")
+        if layer_scale is not None:
+            note = f"× a factor a channel, {layer_scale:.4g} at first"
+            cost = Cost(params=width)
+            end = self._node(f"{before}layer_scale", "scale", None, end, width=width, note=note, cost=cost)
+        return end
+
+    def _join(self, ends: list[str]) -> str:
+        kind = self.kind
+        ports = tuple(Port(branch.name) for branch in kind.branches)
+        weights = kind.joined_width * kind.out_width
+        cost = Cost(params=weights, flops=2 * weights * T) if weights else Cost()
+        return self._node(
+            "join", "join", None, *ends, inputs=ports, width=kind.width, note=kind.join, cost=cost
+        )

@@ -84,13 +84,11 @@ def _colors(blocks: Iterable[Block], theme: Theme) -> dict[Block, tuple[str, str
 
 def _facts(graph: BlockGraph, blocks: int) -> list[str]:
     plan: Plan = graph.graph["plan"]
-    known: dict[int, int] = {}
-    total = 0
-    for node in graph.walk():
-        if id(node.cost) not in known:
-            known[id(node.cost)] = node.cost.parameters(plan.sizes.d_model)
-        total += known[id(node.cost)]
-    facts = [f"{units.count(total)} parameters", f"{blocks:,} blocks", f"d_model {plan.sizes.d_model:,}"]
+    facts = [
+        f"{units.count(plan.parameters)} parameters",
+        f"{blocks:,} blocks",
+        f"d_model {plan.sizes.d_model:,}",
+    ]
     if plan.sizes.vocab_size:
         facts.append(f"vocabulary {plan.sizes.vocab_size:,}")
     return facts

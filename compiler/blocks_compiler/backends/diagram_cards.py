@@ -97,7 +97,7 @@ class Card:
                 fillcolor=labels.theme.paper, color=labels.theme.residual, group=self.prefix, tooltip="residual add",
             )  # fmt: skip
             return
-        parameters = units.count(node.cost.parameters(labels.width)) if node.cost.params else ""
+        parameters = units.count(node.cost.parameters(node.width)) if node.cost.params else ""
         about = tip(f"{component.name}: {words(component)}")
         if node.role == "mixer":
             label = labels.options(component.name, parameters, self._options())

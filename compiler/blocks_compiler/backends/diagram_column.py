@@ -79,7 +79,7 @@ class Column:
             self.dot.node(node.path, label, **labels.plain(), tooltip=tip(self._shown))
             self._follow(node.path, None)
             return
-        parameters = node.cost.parameters(labels.width)
+        parameters = node.cost.parameters(node.width)
         note = units.count(parameters) if parameters else ""
         if node.ties and not parameters:
             note = f"tied to {node.ties[0][1]}"
@@ -135,7 +135,7 @@ class Column:
         first = block.nodes[0]
         name = f"{first.path}.block"
         fill, line = self.colors[block]
-        parameters = units.count(block.parameters(self.labels.width))
+        parameters = units.count(block.parameters)
         dot.node(
             name, self.labels.box(block.name, parameters, times, wide=COLUMN - 20), fillcolor=fill, color=line,
             tooltip=tip(f"{first.layer.path if first.layer else first.path}: {words(block.mixer.component)}"),

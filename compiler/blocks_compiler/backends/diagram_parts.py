@@ -32,9 +32,10 @@ class Block:
         layer = self.nodes[0].layer
         return layer.type.name if layer is not None else self.nodes[0].path
 
-    def parameters(self, width: int) -> int:
+    @property
+    def parameters(self) -> int:
         """Parameters of one such block."""
-        return sum(node.cost.parameters(width) for node in self.nodes)
+        return sum(node.cost.parameters(node.width) for node in self.nodes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

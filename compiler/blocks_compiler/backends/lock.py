@@ -20,7 +20,7 @@ def lock(plan: Plan, registry: Registry) -> str:
 def _components(plan: Plan) -> list[Component]:
     top: list[Component | None] = [stage.component for stage in plan.stages]
     for kind in dict.fromkeys(layer.type for layer in plan.layers):
-        top += [kind.mixer, kind.norm]
+        top += [component for component, _ in kind.components()]
     if plan.tokenizer is not None:
         top.append(plan.tokenizer)
     found: list[Component] = []

@@ -6,21 +6,24 @@ Conventions
     forward     a pass over `context` tokens, divided by `context`
     train       3 x forward: the backward pass computes two products for each one of the forward pass (Kaplan et
                 al. 2020, arXiv:2001.08361, section 2.1); recomputation and the optimizer's step are not counted
-    decode      one more token with `context` tokens in the state
+    decode      one more token with `context` tokens in the state; streams that are read as memory were read before
     state       what decoding holds for `batch` sequences of `context` tokens, in `dtype`, float32 and int64 parts
                 included
+
+A memory is taken to be as long as the sequence that reads it: `context` tokens.
 
 Every distinct component is evaluated once, so ten thousand layers cost a walk over them.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from blocks import BlockGraph, Cost, Node, Plan, UsageError
+from blocks import BlockGraph, Node, Plan, UsageError
 from blocks.polynomial import Number
 
 TRAIN = 3
@@ -125,26 +128,22 @@ class Meter:
     def __init__(self, graph: BlockGraph, *, batch: int = 1, dtype: str = "bfloat16") -> None:
         self.graph, self.batch, self.dtype = graph, batch, dtype
         self.plan: Plan = graph.graph["plan"]
-        distinct: dict[int, tuple[Cost, int]] = {}
-        for node in graph.walk():
-            if node.component is not None:
-                _, times = distinct.get(id(node.component), (node.cost, 0))
-                distinct[id(node.component)] = node.cost, times + 1
-        self._distinct = distinct
+        keys = [(id(node.cost), node.width, node.length) for node in graph.walk()]
+        self._times = Counter(keys)
+        self._cost = {id(node.cost): node.cost for node in graph.walk()}
 
     def total(self, context: int) -> Costs:
         """The whole model, in time that grows with the number of distinct components only."""
-        return _sum(self._costs(cost, context) * times for cost, times in self._distinct.values())
+        return _sum(self._costs(*key, context) * times for key, times in self._times.items())
 
     def report(self, context: int) -> Report:
         """The report at a context, in tokens."""
-        known = {key: self._costs(cost, context) for key, (cost, _) in self._distinct.items()}
+        known = {key: self._costs(*key, context) for key in self._times}
         rows: list[Row] = []
         for node in self.graph.walk():
-            if node.component is None:
+            if node.component is None and node.layer is None:
                 continue
-            costs = known[id(node.component)]
-            made = self._row(node, costs)
+            made = self._row(node, known[id(node.cost), node.width, node.length])
             if rows and rows[-1].path == made.path:
                 rows[-1] = _merged(rows[-1], made)
             else:
@@ -152,20 +151,20 @@ class Meter:
         return Report(self.plan.name, context, self.batch, self.dtype, tuple(rows), self.total(context))
 
     def _row(self, node: Node, costs: Costs) -> Row:
+        if node.layer is not None:
+            kind = node.layer.type
+            return Row(node.layer.path, "block", kind.name, kind.mixer_name, costs)
         assert node.component is not None
-        name = node.component.name
-        if node.layer is None:
-            return Row(node.path, node.role, "", name, costs)
-        mixer = name if node.role == "mixer" else ""
-        return Row(node.layer.path, "block", node.layer.type.name, mixer, costs)
+        return Row(node.path, node.role, "", node.component.name, costs)
 
-    def _costs(self, cost: Cost, context: int) -> Costs:
-        width = self.plan.sizes.d_model
+    def _costs(self, key: int, width: int, length: str, context: int) -> Costs:
+        """`length` "S": of a stream that is read as memory, which is run once and not again for each token."""
+        cost, decoding = self._cost[key], length == "T"
         return Costs(
             cost.parameters(width),
             Fraction(cost.forward(context, width)) / context,
-            cost.decode(context, width),
-            cost.state_bytes(context, width, ITEMSIZE[self.dtype]) * self.batch,
+            cost.decode(context, width) if decoding else 0,
+            cost.state_bytes(context, width, ITEMSIZE[self.dtype]) * self.batch if decoding else 0,
         )
 
 
@@ -194,9 +193,7 @@ def conventions(report: Report) -> str:
 
 
 def _merged(first: Row, second: Row) -> Row:
-    return Row(
-        first.path, first.role, first.block, first.component or second.component, first.costs + second.costs
-    )
+    return Row(first.path, first.role, first.block, first.component, first.costs + second.costs)
 
 
 def _sum(costs: Iterator[Costs]) -> Costs:

@@ -66,6 +66,23 @@ class FusedBlock(nn.Module):
         return x, y, state  # [B, T, D] each
 
 
+class LayerScale(nn.Module):
+    """A learned factor for each channel. Touvron et al. 2021, CaiT, arXiv:2103.17239, equation 4."""
+
+    def __init__(self, width: int, start: float) -> None:
+        super().__init__()
+        self.start = start
+        self.weight = nn.Parameter(torch.empty(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weight * x  # [B, T, D]
+
+    def init_weights(self, generator: torch.Generator) -> None:
+        """Start all factors at one small value."""
+        with torch.no_grad():
+            self.weight.fill_(self.start)
+
+
 @torch.no_grad()
 def init_weights(model: nn.Module, seed: int = 0) -> None:
     """Draw all weights from `seed`: the same ones whatever the order, device or dtype of construction.

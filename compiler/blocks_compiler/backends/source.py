@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from blocks import BlockGraph, Call, Component, Node, Plan
-from blocks.plan import BlockType, PlannedStage
+from blocks import BlockGraph, Call, Component, Plan
+from blocks.plan import BlockType, PlannedStage, PlannedStream
+from blocks_compiler.backends.block_classes import arguments, class_name, class_text, formula, plain
 from blocks_compiler.backends.calls import Calls, brief
 from blocks_compiler.backends.inline import Inliner
+from blocks_compiler.backends.share_lines import share_lines
+from blocks_compiler.backends.stream_class import StreamClass, lenders
 from blocks_compiler.backends.text import (
     WIDTH,
     camel,
@@ -30,7 +34,7 @@ from blocks_compiler.backends.text import (
 from blocks_compiler.fold import fold
 
 RUNTIME = "blocks_compiler.backends.runtime"
-BLOCKS = {"pre": "PreNormBlock", "post": "PostNormBlock", "none": "PlainBlock", "fused": "FusedBlock"}
+FUSED = "FusedBlock"
 LEGEND = "Shapes: B batch, T tokens of this call, D = d_model; each class says what its other letters mean."
 
 
@@ -72,12 +76,15 @@ class _Writer:
         self.layers = self.plan.layers
         self.fused = {stage.path for stage in self.plan.stages if self._is_fused(stage)}
         self._take_in_components()
+        self.classes: dict[BlockType, str] = {}
+        self.class_texts: dict[str, str] = {}
         self.layouts = self._name_layouts()
+        self._name_classes()
         self.makers = self._name_makers()
 
     def _is_fused(self, stage: PlannedStage) -> bool:
         """Whether every residual sum of a stack is left to the norm after it; the last one may stay."""
-        if not stage.layers or any(layer.type.residual != "pre" for layer in stage.layers):
+        if not stage.layers or any(plain(layer.type) != "PreNormBlock" for layer in stage.layers):
             return False
         norms = [f"{layer.path}.norm" for layer in stage.layers[1:]]
         if not norms:
@@ -87,12 +94,20 @@ class _Writer:
     def _take_in_components(self) -> None:
         """Inline every class before anything is named, so that no name of a recipe hides one of theirs."""
         for kind in dict.fromkeys(layer.type for layer in self.layers):
-            self.inliner.add(f"{RUNTIME}:{self._block(kind)}")
-            self._take_in(Call("torch.nn:Identity") if kind.norm is None else kind.norm.call(self.width))
-            self._take_in(kind.mixer.call(self.width))
+            usual = self._usual(kind)
+            if usual is not None:
+                self.inliner.add(f"{RUNTIME}:{usual}")
+                self._take_in(Call("torch.nn:Identity") if kind.norm is None else kind.norm.call(kind.width))
+                self._take_in(kind.mixer.call(kind.width))
+                continue
+            for _, value in arguments(kind):
+                if isinstance(value, Call):
+                    self._take_in(value)
+            if kind.join == "concat":
+                self.inliner.imports.add("import torch")
         for stage in self.plan.stages:
             if stage.component is not None:
-                self._take_in(stage.component.call(self.width))
+                self._take_in(stage.component.call(stage.width))
         self.inliner.add(f"{RUNTIME}:init_weights")
         self.inliner.imports |= {"from typing import Any", "from torch import Tensor", "from torch import nn"}
 
@@ -104,7 +119,7 @@ class _Writer:
 
     def _taken(self) -> set[str]:
         """Names that the file needs for itself: what it defines, imports, and Python's own."""
-        return {*self._taken_by_others(), *self.layouts.values()}
+        return {*self._taken_by_others(), *self.layouts.values(), *self.class_texts}
 
     def _taken_by_others(self) -> set[str]:
         return {*self.inliner.texts, *imported(self.inliner.imports), *dir(builtins), "torch"}
@@ -115,18 +130,36 @@ class _Writer:
         names: dict[str, str] = {}
         for stage in self.plan.stages:
             if stage.layers:
-                name = stage.path.upper()
+                name = identifier(stage.path).upper()
                 while name in taken or name in names.values():
                     name += "_LAYOUT"
                 names[stage.path] = name
         return names
 
-    def _block(self, kind: BlockType) -> str:
-        """The class in `runtime` of one kind of block."""
+    def _usual(self, kind: BlockType) -> str | None:
+        """The class in `runtime` of one kind of block; None where it gets one of its own."""
         for stage in self.plan.stages:
             if stage.path in self.fused and any(layer.type is kind for layer in stage.layers):
-                return BLOCKS["fused"]
-        return BLOCKS[kind.residual]
+                return FUSED
+        return plain(kind)
+
+    def _name_classes(self) -> None:
+        """A class for each structure of block: one of the plain ones, or a text of its own."""
+        taken = self._taken()
+        for kind in dict.fromkeys(layer.type for layer in self.layers):
+            usual = self._usual(kind)
+            if usual is not None:
+                self.classes[kind] = usual
+                continue
+            base, count = class_name(kind), 1
+            name = base
+            while name in taken or self.class_texts.get(name, class_text(kind, name)) != class_text(
+                kind, name
+            ):
+                count += 1
+                name = f"{base}{count}"
+            self.classes[kind] = name
+            self.class_texts[name] = class_text(kind, name)
 
     def _name_makers(self) -> dict[BlockType, str]:
         """A function name for each kind of block: its name in the recipe, numbered where that is taken."""
@@ -146,25 +179,30 @@ class _Writer:
 
     def write(self) -> Source:
         taken = self._taken() | set(self.makers.values())
-        class_name = camel(self.plan.name)
-        while class_name in taken:
-            class_name += "Model"
-        makers = [self._maker(kind, name) for kind, name in self.makers.items()]
-        model = self._model(class_name)
+        streams = {
+            stream.name: _free(camel(stream.name), taken) for stream in self.plan.streams if stream.name
+        }
+        name = _free(camel(self.plan.name), taken)
+        makers = [self._maker(kind, maker) for kind, maker in self.makers.items()]
+        written = [
+            StreamClass(self.graph, s, self.calls, self.layouts, self.fused) for s in self.plan.streams
+        ]
+        models = [each.text(streams.get(each.stream.name, name)) for each in written]
+        if streams:
+            models.append(self._model(name, streams, written[-1]))
         init = self.inliner.add(f"{RUNTIME}:init_weights")
         texts = dict(self.inliner.texts)
         last = texts.pop(init)
-        parts = [*texts.values(), *makers, *self._layouts(), model, last]
+        parts = [*texts.values(), *self.class_texts.values(), *makers, *self._layouts(), *models, last]
         head = f"{self._header()}\n{imports(self.inliner.imports)}\n"
         text = re.sub(r"\n{4,}", "\n\n\n", head + "".join(f"\n\n{part}" for part in parts))
-        return Source(text, class_name)
+        return Source(text, name)
 
     # The header
 
     def _header(self) -> str:
-        plan, graph = self.plan, self.graph
-        total = sum(node.cost.parameters(self.width) for node in graph.walk())
-        size = f"{len(self.layers)} blocks, d_model {self.width}, {total:,} parameters"
+        plan = self.plan
+        size = f"{len(self.layers)} blocks, d_model {self.width}, {plan.parameters:,} parameters"
         lines = [f'"""{plan.name}: {size}.', ""]
         if plan.about:
             lines += [*wrapped(plan.about), ""]
@@ -178,9 +216,13 @@ class _Writer:
         for stage in self.plan.stages:
             if stage.role != "stack":
                 assert stage.component is not None
-                call = stage.component.call(self.width)
-                tied = ", tied to the embedding" if self.graph.node(stage.path).ties else ""
-                rows.append((stage.path, brief(call) + tied))
+                node = self.graph.node(stage.path)
+                tied = (
+                    ", tied to the embedding"
+                    if node.ties
+                    else f", shared with {node.shared}" * bool(node.shared)
+                )
+                rows.append((stage.path, brief(stage.component.call(stage.width)) + tied))
                 continue
             pattern = "".join(layer.symbol for layer in stage.layers)
             rows.append((stage.path, f"{len(stage.layers)} blocks, {pattern}"))
@@ -189,21 +231,33 @@ class _Writer:
                 counts[layer.type] = counts.get(layer.type, 0) + 1
             for kind, count in counts.items():
                 letter = next(layer.symbol for layer in stage.layers if layer.type is kind)
-                words = brief(kind.mixer.call(self.width))
-                rows.append(("", f"{letter} {count} of {_formula(kind)}, {words}"))
+                words = ", ".join(brief(branch.mixer.call(kind.width)) for branch in kind.branches)
+                shared = ", one set of parameters" if kind.share is not None else ""
+                rows.append(("", f"{letter} {count} of {formula(kind, names=True)}, {words}{shared}"))
         left = max(len(name) for name, _ in rows)
         return [line for name, text in rows for line in row(name, text, left)]
 
     # Blocks
 
     def _maker(self, kind: BlockType, name: str) -> str:
-        block = self.inliner.add(f"{RUNTIME}:{self._block(kind)}")
-        norm = Call("torch.nn:Identity") if kind.norm is None else kind.norm.call(self.width)
-        inner = [self.calls.call(norm, 8), self.calls.call(kind.mixer.call(self.width), 8)]
-        flat = f"    return {block}({', '.join(inner)})"
+        block = self.classes[kind]
+        if kind not in self._own:
+            norm = Call("torch.nn:Identity") if kind.norm is None else kind.norm.call(kind.width)
+            words = [self.calls.call(norm, 8), self.calls.call(kind.mixer.call(kind.width), 8)]
+        else:
+            words = [
+                f"{part}={self.calls.call(value, 8) if isinstance(value, Call) else repr(value)}"
+                for part, value in arguments(kind)
+            ]
+        flat = f"    return {block}({', '.join(words)})"
         if len(flat) > WIDTH or "\n" in flat:
-            flat = f"    return {block}(\n        {inner[0]},\n        {inner[1]},\n    )"
-        return f'def {name}() -> {block}:\n    """{_formula(kind)}."""\n{flat}\n'
+            flat = f"    return {block}(\n" + "".join(f"        {word},\n" for word in words) + "    )"
+        return f'def {name}() -> {block}:\n    """{formula(kind, names=True)}."""\n{flat}\n'
+
+    @property
+    def _own(self) -> set[BlockType]:
+        """Kinds of block with a class of their own."""
+        return {kind for kind, name in self.classes.items() if name in self.class_texts}
 
     # Layout
 
@@ -212,110 +266,73 @@ class _Writer:
         for stage in self.plan.stages:
             if stage.layers:
                 folded = terms(fold([self.makers[layer.type] for layer in stage.layers]))
-                found.append(f"{self.layouts[stage.path]} = {sum_of(folded)}\n")
+                text = f"{self.layouts[stage.path]} = {sum_of(folded)}\n"
+                if lent := lenders(stage):
+                    pairs = ", ".join(f"{index}: {source}" for index, source in lent.items())
+                    rows = textwrap.wrap(pairs, WIDTH - 4)
+                    body = f"{{{pairs}}}" if len(rows) == 1 else "{\n    " + "\n    ".join(rows) + ",\n}"
+                    about = "# block: the block whose keys and values it uses"
+                    text += f"{self.layouts[stage.path]}_KV = {body}  {about}\n"
+                found.append(text)
         return found
 
-    # The model
+    # The model of several streams
 
-    def _model(self, class_name: str) -> str:
-        body = [f"class {class_name}(nn.Module):", f'    """{self._summary()}."""', ""]
-        body += ["    def __init__(self) -> None:", "        super().__init__()"]
-        for stage in self.plan.stages:
-            body.append(f"        self.{stage.path} = {self._stage_value(stage)}")
-            for own, other in () if stage.role == "stack" else self.graph.node(stage.path).ties:
-                body.append(f"        self.{stage.path}.{own} = self.{other}")
-        body += ["", *self._forward()]
-        return "\n".join(body) + "\n"
-
-    def _summary(self) -> str:
-        return "Token ids to logits" if self._has_head() else "Token ids to hidden states"
-
-    def _has_head(self) -> bool:
-        return any(stage.role == "head" for stage in self.plan.stages)
-
-    def _stage_value(self, stage: PlannedStage) -> str:
-        if stage.layers or stage.role == "stack":
-            return (
-                f"nn.ModuleList(make() for make in {self.layouts[stage.path]})"
-                if stage.layers
-                else "nn.ModuleList()"
-            )
-        assert stage.component is not None
-        return self.calls.call(stage.component.call(self.width), 8)
-
-    def _forward(self) -> list[str]:
-        result = "logits" if self._has_head() else "hidden states"
-        lines = [
-            "    def forward(",
-            "        self, tokens: Tensor, state: dict[str, Any] | None = None, mask: Tensor | None = None",
-            "    ) -> tuple[Tensor, dict[str, Any]]:",
-            f'        """{result.capitalize()} and the state after tokens int64 [B, T].',
+    def _model(self, name: str, streams: Mapping[str, str], last: StreamClass) -> str:
+        """The model that runs the streams: `model(source, target, state, source_mask, target_mask)`."""
+        plan = self.plan
+        called = dict(zip(streams, _inputs(plan.streams), strict=True))
+        final = plan.streams[-1]
+        target = called[final.name]
+        output = "dict[str, Tensor]" if any(stage.name for stage in final.stages) else "Tensor"
+        about = f"Token ids of {_and(list(called.values()))} to {last.result}"
+        lines = [f"class {name}(nn.Module):", f'    """{about}."""', ""]
+        lines += ["    def __init__(self) -> None:", "        super().__init__()"]
+        lines += [f"        self.{stream} = {made}()" for stream, made in streams.items()]
+        lines += [f"        {line}" for line in share_lines(self.graph)]
+        lines += ["", "    def forward(", "        self,"]
+        lines += [f"        {word}: Tensor{' | None' * (word != target)}," for word in called.values()]
+        lines += ["        state: dict[str, Any] | None = None,"]
+        lines += [f"        {word}_mask: Tensor | None = None," for word in called.values()]
+        result = last.result[0].upper() + last.result[1:]
+        others = _and([f"{called[stream.name]} int64 [B, S]" for stream in plan.streams[:-1]])
+        lines += [
+            f"    ) -> tuple[{output}, dict[str, Any]]:",
+            f'        """{result} and the state after {target} int64 [B, T], which reads {others}.',
             "",
-            "        state is what an earlier call returned, None at the start; mask bool [B, T] is true at real tokens.",  # noqa: E501
+            "        state is what an earlier call returned, None at the start; once it is given,"
+            f" {_and([called[s.name] for s in plan.streams[:-1]])} may be None.",
+            "        Masks are true at real tokens.",
             '        """',
-            "        state = state or {}",
         ]
-        after: list[str] = []
-        fused = False
-        value = "tokens"
-        for stage in self.plan.stages:
-            if stage.role == "stack":
-                if stage.layers:
-                    if fused:
-                        lines.append("        x = x + y")
-                    fused = stage.path in self.fused
-                    lines += _stack_lines(stage, fused)
-                    after.append(stage.path)
-            elif stage.role == "position":
-                name = stage.path
-                lines.append(f'        x, {name}_state = self.{name}(x, state.get("{name}"), mask)')
-                after.append(name)
-            elif fused and self.graph.node(stage.path).role == "add_norm":
-                lines.append(f"        _, x = self.{stage.path}.add(x, y)")
-                fused = False
-            else:
-                if fused:
-                    lines.append("        x = x + y")
-                    fused = False
-                node = self.graph.node(stage.path)
-                shape = self._shape(node)
-                if stage.role == "head":
-                    lines.append(f"        x = self.{stage.path}(x)  # [{shape}]")
-                else:
-                    lines.append(f"        x = self.{stage.path}({value})  # [{shape}]")
-            value = "x"
-        if fused:
-            lines.append("        x = x + y")
-        states = ", ".join(f'"{path}": {path}_state' for path in after)
-        return [*lines, f"        return x, {{{states}}}"]
-
-    def _shape(self, node: Node) -> str:
-        sizes = {"d_model": self.width, "vocab_size": self.plan.sizes.vocab_size}
-        shape = node.outputs[-1].shape or ()
-        return ", ".join(str(sizes.get(str(size), size)) for size in shape)
+        for stream in plan.streams[:-1]:
+            lines.append(f"        {stream.name}: tuple[Tensor, Tensor | None] | None = None")
+        lines.append("        if state is None:")
+        for stream in plan.streams[:-1]:
+            word = called[stream.name]
+            given = "".join(f", {memory}" for memory in stream.memories)
+            lines += [
+                f"            assert {word} is not None",
+                f"            states, _ = self.{stream.name}({word}, None, {word}_mask{given})",
+                f"            {stream.name} = (states, {word}_mask)",
+            ]
+        given = "".join(f", {memory}" for memory in final.memories)
+        lines.append(f"        return self.{final.name}({target}, state, {target}_mask{given})")
+        return "\n".join(lines) + "\n"
 
 
-def _stack_lines(stage: PlannedStage, fused: bool) -> list[str]:
-    name = stage.path
-    lines = [
-        f'        before = state.get("{name}") or (None,) * len(self.{name})',
-        f"        {name}_state: tuple[Any, ...] = ()",
-    ]
-    if fused:
-        lines.append("        y = None")
-    stream = "x, y" if fused else "x"
-    return [
-        *lines,
-        f"        for layer, old in zip(self.{name}, before, strict=True):",
-        f"            {stream}, new = layer({stream}, old, mask)",
-        f"            {name}_state += (new,)",
-    ]
+def _inputs(streams: Sequence[PlannedStream]) -> list[str]:
+    """What the inputs of the streams are called: source and target, or like more than two streams."""
+    return ["source", "target"] if len(streams) == 2 else [f"{stream.name}_tokens" for stream in streams]
 
 
-def _formula(kind: BlockType) -> str:
-    norm = type(kind.norm).__name__ if kind.norm is not None else ""
-    mixer = type(kind.mixer).__name__
-    if kind.residual == "post":
-        return f"{norm}(x + {mixer}(x))" if norm else f"x + {mixer}(x)"
-    inner = f"{mixer}({norm}(x))" if norm else f"{mixer}(x)"
-    return f"x + {inner}" if kind.residual == "pre" else inner
+def _and(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """A name for a class that nothing else has; it is taken then."""
+    while name in taken:
+        name += "Model"
+    taken.add(name)
+    return name

@@ -1,20 +1,26 @@
 """Cost: every node learns its parameters, FLOPs and state.
 
-Requires: ties. Ensures: node.cost is set; tied parameters are counted at their owner only.
+Requires: ties and shares. Ensures: node.cost is set; shared parameters are counted at their owner only.
 """
 
 from __future__ import annotations
 
-from blocks import BlockGraph, Cost
+from dataclasses import replace
+
+from blocks import BlockGraph, Cost, Plan
 
 
 def cost(graph: BlockGraph) -> BlockGraph:
     """The graph with costs."""
-    known: dict[int, Cost] = {}
+    plan: Plan = graph.graph["plan"]
+    slots = {share.path.rpartition(".")[0]: share.parameters for share in plan.shares}
+    known: dict[tuple[int, int], Cost] = {}
     for node in graph.walk():
-        if node.component is None:
-            continue
-        if id(node.component) not in known:
-            known[id(node.component)] = node.component.cost()
-        node.cost = known[id(node.component)]
+        shared = 0 if node.shared else slots.get(node.path, 0)
+        key = (id(node.component if node.component is not None else node.cost), -1 if node.shared else shared)
+        if key not in known:
+            found = node.component.cost() if node.component is not None else node.cost
+            params = 0 if node.shared else found.params - shared
+            known[key] = replace(found, params=params) if node.shared or shared else found
+        node.cost = known[key]
     return graph

@@ -8,14 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
-from blocks import BlockGraph, Node, Plan, Port
+from blocks import BlockGraph, Head, Node, Plan, Port
 from blocks.inside import Shape
 from blocks.plan import Layer
 from blocks.reporting import Reporter
 
 IDS: Shape = ("B", "T")
-STREAM: Shape = ("B", "T", "d_model")
-NAMES = {IDS: "token ids", STREAM: "the stream"}
+READ = ("x", "update", "tokens")
+"""Ports that read the stream; the others read a memory, a branch, or keys and values."""
+NAMES = {"ids": "token ids", "stream": "the stream", "logits": "logits"}
 
 
 def infer_shapes(graph: BlockGraph, reporter: Reporter) -> BlockGraph:
@@ -24,14 +25,15 @@ def infer_shapes(graph: BlockGraph, reporter: Reporter) -> BlockGraph:
     made: dict[str, Shape] = {}
     told: set[tuple[str, Layer | None]] = set()
     for node in graph.walk():
-        wanted = _wanted(node)
         wires = graph.sources(node.path)
         given = [made[wires[port.name][0]] for port in node.inputs]
+        wanted = _wanted(node)
         for port, shape in zip(node.inputs, given, strict=True):
             source = wires[port.name][0]
-            if wanted is not None and shape != wanted and (source, node.layer) not in told:
+            wrong = wanted is not None and _what(shape) != wanted and port.name in READ
+            if wrong and (source, node.layer) not in told:
                 told.add((source, node.layer))  # the norm and the sum of a block read one stream
-                _report(node, graph.node(source), wanted, shape, plan, reporter)
+                _report(node, graph.node(source), wanted or "", shape, plan, reporter)
         made[node.path] = _produced(node, given, plan)
         node.inputs = tuple(_port(port, shape) for port, shape in zip(node.inputs, given, strict=True))
         node.outputs = tuple(_port(port, made[node.path]) for port in node.outputs)
@@ -43,33 +45,49 @@ def _port(port: Port, shape: Shape) -> Port:
     return replace(port, shape=shape)
 
 
-def _wanted(node: Node) -> Shape | None:
+def _wanted(node: Node) -> str | None:
     if node.role == "embedding":
-        return IDS
-    return None if node.role in ("input", "output") else STREAM
+        return "ids"
+    return None if node.role in ("input", "output") else "stream"
+
+
+def _what(shape: Shape) -> str:
+    """What flows in this shape."""
+    if len(shape) == 2:
+        return "ids"
+    return "logits" if shape[-1] == "vocab_size" else "stream"
 
 
 def _produced(node: Node, given: list[Shape], plan: Plan) -> Shape:
+    ids: Shape = ("B", node.length)
     if node.role == "input":
-        return IDS
+        return ids
     if node.role == "output":
         return given[0]
     if node.role == "head":
-        size = getattr(node.component, "vocab_size", None)
-        return ("B", "T", "vocab_size" if size in (None, plan.sizes.vocab_size) else size)
-    return STREAM
+        assert isinstance(node.component, Head)
+        letters = {"T": node.length, plan.sizes.vocab_size: "vocab_size"}
+        return tuple(letters.get(size, size) for size in node.component.out_shape())
+    width = node.width
+    if node.component is not None:
+        width = node.component.out_width(node.width)
+    elif node.layer is not None and node.role == "join":
+        width = node.layer.type.out_width
+    return (*ids, "d_model" if width == plan.sizes.d_model else width)
 
 
-def _report(node: Node, source: Node, wanted: Shape, given: Shape, plan: Plan, reporter: Reporter) -> None:
+def _report(node: Node, source: Node, wanted: str, given: Shape, plan: Plan, reporter: Reporter) -> None:
     stage = next(
         (stage for stage in plan.stages if node.layer is not None and node.layer in stage.layers), None
     )
-    ends = (str(Port("x", shape=given)), str(Port("x", shape=wanted)))
+    width = "d_model" if node.width == plan.sizes.d_model else node.width
+    shape: Shape = ("B", node.length) if wanted == "ids" else ("B", node.length, width)
+    ends = (str(Port("x", shape=given)), str(Port("x", shape=shape)))
     reporter.report(
         "B0702",
         f"{source.path} gives [{ends[0]}], {node.path} takes [{ends[1]}]",
         node.origin if stage is None else stage.origin,
-        label=f"takes {NAMES.get(wanted, 'other')}",
+        label=f"takes {NAMES[wanted]}",
         related=((source.origin, f"gives [{ends[0]}]"),) if source.origin else (),
         help="the order is embed, position, stack, norm, head",
     )

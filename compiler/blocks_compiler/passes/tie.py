@@ -1,18 +1,28 @@
-"""Tie: parameters that are one and the same get one owner.
+"""Tie and share: parameters that are one and the same get one owner.
 
-Requires: shapes. Ensures: a tied node names the owner of each shared parameter, and both have the same shape.
+Requires: shapes. Ensures: a tied node names the owner of each shared parameter, and both have the same shape; a node
+whose parameters are all those of another one names it.
 """
 
 from __future__ import annotations
 
-from blocks import BlockGraph, Head, Node
+from blocks import BlockGraph, Head, Node, Plan
 from blocks.reporting import Reporter
 
 
 def tie(graph: BlockGraph, reporter: Reporter) -> BlockGraph:
-    """The graph with `ties` filled in."""
-    embedding = next((node for node in graph.walk() if node.role == "embedding"), None)
+    """The graph with `ties` and `shared` filled in."""
+    plan: Plan = graph.graph["plan"]
+    owners = {share.path: share.owner for share in plan.shares}
+    embedding: Node | None = None
     for node in graph.walk():
+        if node.role == "input":
+            embedding = None
+        elif node.role == "embedding" and embedding is None:
+            embedding = node
+        node.shared = owners.get(node.path, "")
+        if node.layer is not None and node.layer.shares is not None and node.layer.path in owners:
+            node.shared = node.layer.shares + node.path.removeprefix(node.layer.path)
         ties = node.component.ties() if isinstance(node.component, Head) else {}
         if ties and _fits(node, embedding, reporter):
             assert embedding is not None

@@ -1,0 +1,375 @@
+"""From an entry of the vocabulary to a kind of block: mixers, norms and factors, looked up, checked and bound."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from blocks.blocktype import BlockType, Branch
+from blocks.component import Mixer, Norm, Sizes
+from blocks.diagnostics import PluginError
+from blocks.names import is_reserved
+from blocks.recipe import STRUCTURE, Block, Recipe, Stack
+from blocks.registry import Registry
+from blocks.resolve import Resolver
+from blocks.suggest import did_you_mean
+from blocks.validation import Path, report_validation
+
+_PARTS = {"norm", "out_norm", "layer_scale", "mixer", "adapter", "join", "scale", "alpha"}
+"""Attributes of a block that a branch cannot be called."""
+_ALONE = ("residual", "alpha", "share", "adapter", "kv_from")
+"""Keys of a block that say nothing about it as a branch of another."""
+
+
+class Vocabulary:
+    """Makes the blocks of one recipe as one stack has them, reporting problems to the resolver.
+
+    `widths` gives the channels of the streams that a block may read as memory; `n_blocks` is the length of the stack.
+    """
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        recipe: Recipe,
+        stack: Stack,
+        path: Path,
+        widths: Mapping[str, int],
+        n_blocks: int,
+    ) -> None:
+        self.resolver, self.recipe, self.stack, self.path = resolver, recipe, stack, path
+        self.widths, self.n_blocks = widths, n_blocks
+        self._made: dict[tuple[str, str, int], BlockType | None] = {}
+
+    def block(
+        self, name: str, width: int, change: Mapping[str, Any] | None = None, at: Path | None = None
+    ) -> BlockType | None:
+        """The kind of block of an entry for an input of `width` channels; None after a problem was reported.
+
+        `change` holds the keys that an override at `at` sets; another mixer resets the options of the first.
+        """
+        key = (name, repr(sorted((change or {}).items(), key=repr)), width)
+        if key not in self._made:
+            before = self.resolver.reports
+            made = _Maker(self, name, dict(change or {}), at or ("blocks", name), width).make()
+            self._made[key] = made if self.resolver.reports == before else None
+        return self._made[key]
+
+
+class _Maker:
+    """Makes one kind of block: finds each key in the override, the entry or the stack, and where it is written."""
+
+    def __init__(self, owner: Vocabulary, name: str, change: dict[str, Any], at: Path, width: int) -> None:
+        self.owner, self.resolver, self.recipe = owner, owner.resolver, owner.recipe
+        self.name, self.change, self.at, self.width = name, change, at, width
+        self.entry: Block = owner.recipe.blocks[name]
+
+    def make(self) -> BlockType | None:
+        block = self._changed()
+        if block is None:
+            return None
+        norm = self._norm("norm", self.width)
+        branches = self._branches(block)
+        if branches is None:
+            return None
+        out = self._joined(block, branches)
+        if out is None:
+            return None
+        residual = block.residual or self.owner.stack.residual
+        if residual != "post" and all(branch.norm is not None for branch in branches):
+            norm = None
+        out_norm = self._norm("out_norm", out) if self._found("out_norm")[0] is not None else None
+        if residual == "sandwich" and self._found("out_norm")[0] is None:
+            out_norm = self._norm("norm", out)
+        if residual != "none" and out != self.width:
+            self.resolver.report(
+                "B0317",
+                f"{self.name} gives {out} channels, and the stream that it is added to has {self.width}",
+                (*self.at, "mixer" if block.mixer else "parallel"),
+                label=f"{self.width} channels in, {out} out",
+                help="residual: none, or sizes that keep the width",
+            )
+        adapter = self._adapter(block)
+        return BlockType(
+            self.name,
+            branches,
+            norm,
+            residual,
+            self.at,
+            self.width,
+            out,
+            out_norm,
+            self._gain("scale", 1.0),
+            self._gain("layer_scale", None),
+            self._gain("alpha", 1.0),
+            (block.join or "sum") if block.parallel else "",
+            adapter,
+            self.name if block.share is True else block.share or None,
+            block.kv_from,
+        )
+
+    # The entry
+
+    def _changed(self) -> Block | None:
+        """The entry with the change applied, and one way of saying what it does."""
+        entry = self.entry
+        given = {key: getattr(entry, key) for key in STRUCTURE if key in entry.model_fields_set}
+        if "mixer" in self.change or "parallel" in self.change:
+            given = {key: value for key, value in given.items() if key not in ("mixer", "parallel", "join")}
+        if self.change.get("mixer", entry.mixer) == entry.mixer:
+            given |= entry.options
+        given |= self.change
+        try:
+            block = Block.model_validate(given)
+        except ValidationError as error:
+            report_validation(error, given, Block, self.at, self.resolver.report)
+            return None
+        if (block.mixer is None) == (block.parallel is None):
+            self.resolver.report(
+                "B0209",
+                f"{self.name} says {'both mixer and parallel' if block.mixer else 'neither mixer nor parallel'}",
+                (*self.at, "parallel") if block.mixer else self.at,
+                key=True,
+                related=(((*self.at, "mixer"), "the mixer is here"),) if block.mixer else (),
+                help="a block has one mixer, or several blocks in parallel: [attention, ffn]",
+            )
+            return None
+        if block.parallel is None and block.join is not None:
+            self._contradiction(
+                "join", "mixer", "join is how parallel outputs become one, and there is one mixer"
+            )
+        if block.parallel is not None and block.options:
+            known = next(iter(block.options))
+            near = did_you_mean(known, STRUCTURE)
+            self.resolver.report(
+                "B0201",
+                f"unknown key {known!r}",
+                (*self.at, known),
+                key=True,
+                help=f"did you mean {near!r}?"
+                if near
+                else "options belong to the blocks that run in parallel",
+            )
+        if block.adapter is not None and not block.share:
+            message = "an adapter stands beside a shared mixer, and this one is not shared"
+            self._contradiction("adapter", "mixer", message, help="share: true")
+        return block
+
+    def _contradiction(self, key: str, other: str, message: str, help: str | None = None) -> None:
+        self.resolver.report(
+            "B0210", f"{self.name}: {message}", (*self.at, key), key=True,
+            related=(((*self.at, other), f"{other} is here"),), help=help,
+        )  # fmt: skip
+
+    def _found(self, key: str) -> tuple[Any, Path]:
+        """A key of what stands around the mixer, and where it is written."""
+        if key in self.change:
+            return self.change[key], (*self.at, key)
+        own = getattr(self.entry, key)
+        if own is not None:
+            return own, ("blocks", self.name, key)
+        return getattr(self.owner.stack, key), (*self.owner.path, key)
+
+    # Branches
+
+    def _branches(self, block: Block) -> tuple[Branch, ...] | None:
+        if block.mixer is not None:
+            mixer = self._mixer(block, block.mixer, self.at, borrows=block.kv_from is not None)
+            return (Branch("mixer", mixer, memory=block.memory),) if mixer is not None else None
+        assert block.parallel is not None
+        if block.memory is not None or block.kv_from is not None:
+            key = "memory" if block.memory is not None else "kv_from"
+            self._contradiction(key, "parallel", f"{key} belongs to the blocks that run in parallel")
+        names: list[str] = []
+        found: list[Branch | None] = []
+        for index, name in enumerate(block.parallel):
+            branch = self._branch(name, (*self.at, "parallel", index))
+            attribute, count = _attribute(name), 1
+            while attribute in names:
+                count += 1
+                attribute = f"{_attribute(name)}_{count}"
+            names.append(attribute)
+            found.append(branch and replace(branch, name=attribute))
+        branches = [branch for branch in found if branch is not None]
+        return tuple(branches) if len(branches) == len(found) else None
+
+    def _branch(self, name: str, named_at: Path) -> Branch | None:
+        entries = self.recipe.blocks
+        if name not in entries:
+            near = did_you_mean(name, entries)
+            known = ", ".join(entries)
+            help = f"did you mean {near!r}?" if near else f"blocks here: {known}"
+            self.resolver.report("B0410", f"no block is called {name!r}", named_at, help=help)
+            return None
+        entry, here = entries[name], ("blocks", name)
+        if entry.mixer is None:
+            self.resolver.report(
+                "B0415",
+                f"{name} runs blocks in parallel itself, and cannot be a branch of {self.name}",
+                named_at,
+                related=(((*here, "parallel"), f"{name} is parallel here"),),
+                help="name the blocks that it runs",
+            )
+            return None
+        for key in _ALONE:
+            if getattr(entry, key) is not None:
+                self.resolver.report(
+                    "B0210",
+                    f"{name} is a branch of {self.name}, where {key} says nothing",
+                    (*here, key),
+                    key=True,
+                    related=((named_at, "it is a branch here"),),
+                    help=f"say it of {self.name}, or of another block",
+                )
+        mixer = self._mixer(entry, entry.mixer, here, borrows=False)
+        if mixer is None:
+            return None
+        gains = {key: self._number(getattr(entry, key), (*here, key)) for key in ("scale", "layer_scale")}
+        norms: dict[str, Norm | None] = {}
+        for key, width in (("norm", self.width), ("out_norm", mixer.out_width(self.width))):
+            slot = getattr(entry, key)
+            made = (
+                None if slot is None else self.resolver.slot("norm", slot, (*here, key), self._sizes(width))
+            )
+            assert made is None or isinstance(made, Norm)
+            norms[key] = made
+        scale = 1.0 if gains["scale"] is None else gains["scale"]
+        return Branch(
+            name, mixer, norms["norm"], norms["out_norm"], scale, gains["layer_scale"], entry.memory
+        )
+
+    def _sizes(self, width: int) -> Sizes:
+        return replace(self.resolver.sizes, d_model=width)
+
+    def _mixer(self, block: Block, mixer: str, at: Path, *, borrows: bool) -> Mixer | None:
+        """The mixer of an entry, told what it reads."""
+        resolver = self.resolver
+        made = resolver.made("mixer", mixer, block.options, at, (*at, "mixer"))
+        if made is None:
+            return None
+        assert isinstance(made, Mixer)
+        if block.memory is not None:
+            width = self._memory(block.memory, (*at, "memory"))
+            if width is None or not self._can(made, "cross", "memory", "read another stream", at):
+                return None
+            made = made.reading(width)
+        if borrows:
+            if block.memory is not None:
+                self._contradiction(
+                    "kv_from", "memory", "keys and values come from the memory, or from another block"
+                )
+                return None
+            if not self._can(made, "borrows", "kv_from", "use the keys and values of another block", at):
+                return None
+            made = made.borrowing()
+        checked = resolver.checked(made, at, (*at, "mixer"), self._sizes(self.width))
+        assert checked is None or isinstance(checked, Mixer)
+        return checked
+
+    def _can(self, mixer: Mixer, capability: str, key: str, what: str, at: Path) -> bool:
+        if capability in mixer.capabilities():
+            return True
+        able = _able(self.resolver.registry, capability)
+        self.resolver.report(
+            "B0701",
+            f"{mixer.name} cannot {what}",
+            (*at, key),
+            label=f"needs {capability}",
+            related=(((*at, "mixer"), f"not {capability}"),),
+            help=f"mixers that can: {', '.join(able)}" if able else f"leave out {key}",
+        )
+        return False
+
+    def _memory(self, stream: str, at: Path) -> int | None:
+        """Channels of the stream that a block reads."""
+        width = self.owner.widths.get(stream)
+        if width is not None:
+            return width
+        streams = [name for name in self.recipe.streams if name]
+        if stream in streams:
+            message = f"{stream} does not come before the stream that reads it"
+            self.resolver.report("B0707", message, at, help="a stream reads those above it")
+            return None
+        near = did_you_mean(stream, streams)
+        help = f"did you mean {near!r}?" if near else f"streams here: {', '.join(streams)}"
+        if not streams:
+            help = "name the streams: model: {encoder: [...], decoder: [...]}"
+        self.resolver.report("B0706", f"no stream is called {stream!r}", at, help=help)
+        return None
+
+    def _joined(self, block: Block, branches: tuple[Branch, ...]) -> int | None:
+        """Channels of the output of all branches together."""
+        widths = [branch.mixer.out_width(self.width) for branch in branches]
+        if block.join == "concat":
+            return self.width
+        other = next((index for index, width in enumerate(widths) if width != widths[0]), None)
+        if other is not None:
+            self.resolver.report(
+                "B0317",
+                f"{branches[0].name} gives {widths[0]} channels and {branches[other].name} {widths[other]}: "
+                f"their {block.join or 'sum'} cannot be taken",
+                (*self.at, "parallel", other),
+                related=(((*self.at, "parallel", 0), f"{widths[0]} channels"),),
+                help="join: concat",
+            )
+            return None
+        return widths[0]
+
+    # Around
+
+    def _norm(self, key: str, width: int) -> Norm | None:
+        slot, at = self._found(key)
+        made = self.resolver.slot("norm", slot, at, self._sizes(width))
+        assert made is None or isinstance(made, Norm)
+        return made
+
+    def _gain(self, key: str, default: Any) -> Any:
+        value, at = self._found(key)
+        if value is None:
+            return default
+        if key == "alpha" and value == "deepnorm":
+            return float(self.owner.n_blocks**0.25)
+        return self._number(value, at)
+
+    def _number(self, value: Any, at: Path) -> float | None:
+        return None if value is None else self.resolver.number(value, at)
+
+    def _adapter(self, block: Block) -> Mixer | None:
+        if block.adapter is None:
+            return None
+        at = (*self.at, "adapter")
+        made = self.resolver.slot("mixer", block.adapter, at, self._sizes(self.width))
+        if made is None:
+            return None
+        assert isinstance(made, Mixer)
+        cost = made.cost()
+        if any((cost.state, cost.state_fp32, cost.state_int64)) or made.out_width(self.width) != self.width:
+            self.resolver.report(
+                "B0416",
+                f"{made.name} cannot be an adapter: it keeps a state, or changes the width",
+                at,
+                help="such as {low_rank: {rank: 8}}",
+            )
+        return made
+
+
+def _able(registry: Registry, capability: str) -> list[str]:
+    """Mixers that can do something whatever their options."""
+    found = []
+    for entry in registry.of_kind("mixer"):
+        with contextlib.suppress(PluginError, ValidationError):
+            if capability in entry.load()().capabilities():
+                found.append(entry.name)
+    return found
+
+
+def _attribute(name: str) -> str:
+    """The attribute that holds a branch: its name, made a Python name that nothing else has."""
+    text = re.sub(r"\W", "_", name, flags=re.ASCII)
+    if text[:1].isdigit() or text in _PARTS or is_reserved(text):
+        text = f"{text}_branch" if not text[:1].isdigit() else f"branch_{text}"
+    return text

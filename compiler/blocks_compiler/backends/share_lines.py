@@ -1,0 +1,66 @@
+"""The statements that make parameters one and the same: shared blocks and components, tied heads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from blocks import BlockGraph, Plan
+
+_LAYER = re.compile(r"(?P<stack>[^0-9].*?)\.(?P<index>\d+)(?:\.(?P<part>.+))?")
+
+
+def share_lines(graph: BlockGraph) -> Iterator[str]:
+    """Statements for the end of the model's constructor, without indentation."""
+    plan: Plan = graph.graph["plan"]
+    groups: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {}
+    singles: list[tuple[str, str]] = []
+    for share in plan.shares:
+        match = _LAYER.fullmatch(share.path)
+        if match is None:
+            singles.append((share.path, share.owner))
+            continue
+        part = f".{match['part']}" if match["part"] else ""
+        key = (match["stack"], share.owner.removesuffix(part))
+        parts = groups.setdefault(key, {})
+        parts[part] = (*parts.get(part, ()), int(match["index"]))
+    for (stack, owner), parts in groups.items():
+        for indices in dict.fromkeys(parts.values()):
+            yield f"for i in {numbers(indices)}:  # one set of parameters"
+            for part in (part for part, found in parts.items() if found == indices):
+                yield f"    {_assigned(stack, part)} = {_read(owner + part)}"
+    for path, owner in singles:
+        yield f"self.{path} = self.{owner}"
+    for node in graph.walk():
+        for own, other in node.ties:
+            if node.role == "head":
+                yield f"{_read(node.path)}.{own} = self.{other}"
+
+
+def _assigned(stack: str, part: str) -> str:
+    """`self.layers[i].norm`, or deeper inside a block through `get_submodule`, whose type is known."""
+    inside, _, last = part.rpartition(".")
+    if inside:
+        return f'self.get_submodule(f"{stack}.{{i}}{inside}").{last}'
+    return f"self.{stack}[i]{part}"
+
+
+def _read(path: str) -> str:
+    match = _LAYER.fullmatch(path)
+    if match is not None and match["part"] and "." in match["part"]:
+        return f'self.get_submodule("{path}")'
+    if match is not None:
+        return f"self.{match['stack']}[{match['index']}]" + (f".{match['part']}" if match["part"] else "")
+    stage, _, name = path.rpartition(".")
+    return f'self.{stage}["{name}"]' if stage.rpartition(".")[2].startswith("heads") else f"self.{path}"
+
+
+def numbers(indices: Sequence[int]) -> str:
+    """Numbers in order as Python writes them: range(1, 12), range(2, 18, 6), (2, 5, 11)."""
+    if len(indices) > 2:
+        step = indices[1] - indices[0]
+        if all(b - a == step for a, b in pairwise(indices)):
+            end = indices[-1] + 1
+            return f"range({indices[0]}, {end})" if step == 1 else f"range({indices[0]}, {end}, {step})"
+    return f"({', '.join(map(str, indices))}{',' * (len(indices) == 1)})"

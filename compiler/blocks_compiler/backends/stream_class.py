@@ -1,0 +1,200 @@
+"""The class of one stream: its stages as attributes, and a forward pass that runs them in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from blocks import BlockGraph, Head, Node, Plan
+from blocks.plan import PlannedStage, PlannedStream
+from blocks_compiler.backends.calls import Calls
+from blocks_compiler.backends.share_lines import numbers, share_lines
+
+
+class StreamClass:
+    """Writes the class of one stream. `layouts` names the constants that list the blocks of its stacks.
+
+    `fused` holds the paths of stacks whose residual sums are left to the norms after them.
+    """
+
+    def __init__(
+        self,
+        graph: BlockGraph,
+        stream: PlannedStream,
+        calls: Calls,
+        layouts: Mapping[str, str],
+        fused: set[str],
+    ) -> None:
+        self.graph, self.stream, self.calls = graph, stream, calls
+        self.layouts, self.fused = layouts, fused
+        self.plan: Plan = graph.graph["plan"]
+        self.letter = "T" if stream is self.plan.streams[-1] else "S"
+        self.before = f"{stream.name}." if stream.name else ""
+
+    def text(self, name: str) -> str:
+        """The text of the class under a name."""
+        lines = [f"class {name}(nn.Module):", f'    """{self.summary}."""', ""]
+        lines += ["    def __init__(self) -> None:", "        super().__init__()", *self._attributes()]
+        if not self.stream.name:
+            lines += [f"        {line}" for line in share_lines(self.graph)]
+        return "\n".join([*lines, "", *self._forward()]) + "\n"
+
+    @property
+    def summary(self) -> str:
+        """What goes in and what comes out."""
+        return f"Token ids to {self.result}"
+
+    @property
+    def result(self) -> str:
+        """What comes out."""
+        if any(stage.name for stage in self.stream.stages):
+            return "the outputs of its heads by name"
+        return "logits" if self.stream.has_head else "hidden states"
+
+    def _attribute(self, stage: PlannedStage) -> str:
+        return stage.path.removeprefix(self.before)
+
+    # The constructor
+
+    def _attributes(self) -> Iterator[str]:
+        heads: dict[str, list[PlannedStage]] = {}
+        for stage in self.stream.stages:
+            name = self._attribute(stage)
+            if stage.name:
+                heads.setdefault(name.rpartition(".")[0], []).append(stage)
+            elif stage.role == "stack":
+                listed = f"make() for make in {self.layouts[stage.path]}" if stage.layers else ""
+                yield f"        self.{name} = nn.ModuleList({listed})"
+            else:
+                yield f"        self.{name} = {self._call(stage, 8)}"
+        for name, stages in heads.items():
+            yield f"        self.{name} = nn.ModuleDict("
+            yield "            {"
+            yield from (f'                "{stage.name}": {self._call(stage, 16)},' for stage in stages)
+            yield "            }"
+            yield "        )"
+
+    def _call(self, stage: PlannedStage, indent: int) -> str:
+        assert stage.component is not None
+        return self.calls.call(stage.component.call(stage.width), indent)
+
+    # The forward pass
+
+    def _forward(self) -> Iterator[str]:
+        output = "dict[str, Tensor]" if any(stage.name for stage in self.stream.stages) else "Tensor"
+        yield "    def forward("
+        if self.stream.memories:
+            yield "        self,"
+            yield "        tokens: Tensor,"
+            yield "        state: dict[str, Any] | None = None,"
+            yield "        mask: Tensor | None = None,"
+            for name in self.stream.memories:
+                yield f"        {name}: tuple[Tensor, Tensor | None] | None = None,"
+        else:
+            yield "        self, tokens: Tensor, state: dict[str, Any] | None = None, mask: Tensor | None = None"
+        yield f"    ) -> tuple[{output}, dict[str, Any]]:"
+        result = self.result[0].upper() + self.result[1:]
+        yield f'        """{result} and the state after tokens int64 [B, {self.letter}].'
+        yield ""
+        yield (
+            f"        state is what an earlier call returned, None at the start; mask bool [B, {self.letter}] is true"
+            " at real tokens."
+        )
+        for name in self.stream.memories:
+            yield f"        {name} holds the states [B, S, D] of that stream and their mask; a state has taken them in."
+        yield '        """'
+        yield "        state = state or {}"
+        yield from self._stages()
+
+    def _stages(self) -> Iterator[str]:
+        states: list[str] = []
+        outputs: list[str] = []
+        value, fused = "tokens", False
+        for stage in self.stream.stages:
+            name, node = self._attribute(stage), None
+            if stage.role != "stack":
+                node = self.graph.node(stage.path)
+            if fused and (stage.layers or node is not None):
+                if node is not None and node.role == "add_norm":
+                    yield f"        _, x = self.{name}.add(x, y)"
+                    fused = False
+                    continue
+                yield "        x = x + y"
+                fused = False
+            if stage.role == "stack":
+                if stage.layers:
+                    fused = stage.path in self.fused
+                    yield from self._stack(stage, value)
+                    states.append(name)
+                    value = "x"
+                continue
+            assert node is not None
+            if stage.role == "position":
+                yield f'        x, {name}_state = self.{name}({value}, state.get("{name}"), mask)'
+                states.append(name)
+            elif stage.role == "head":
+                mask = ", mask" if isinstance(stage.component, Head) and stage.component.takes_mask else ""
+                if stage.name:
+                    holder = name.rpartition(".")[0]
+                    outputs.append(f'"{stage.name}": self.{holder}["{stage.name}"]({value}{mask})')
+                    continue
+                yield f"        x = self.{name}({value}{mask})  # [{self._shape(node)}]"
+            else:
+                yield f"        x = self.{name}({value})  # [{self._shape(node)}]"
+            value = "x"
+        if fused:
+            yield "        x = x + y"
+        held = ", ".join(f'"{name}": {name}_state' for name in states)
+        if outputs:
+            yield "        outputs = {"
+            yield from (f"            {output}," for output in outputs)
+            yield "        }"
+            value = "outputs"
+        yield f"        return {value}, {{{held}}}"
+
+    def _shape(self, node: Node) -> str:
+        sizes = {"d_model": self.plan.sizes.d_model, "vocab_size": self.plan.sizes.vocab_size}
+        shape = node.outputs[-1].shape or ()
+        return ", ".join(str(sizes.get(str(size), size)) for size in shape)
+
+    def _stack(self, stage: PlannedStage, value: str) -> Iterator[str]:
+        name = self._attribute(stage)
+        fused = stage.path in self.fused
+        if value != "x":
+            yield f"        x = {value}"
+        yield f'        before = state.get("{name}") or (None,) * len(self.{name})'
+        yield f"        {name}_state: tuple[Any, ...] = ()"
+        if fused:
+            yield "        y = None"
+        stream = "x, y" if fused else "x"
+        given = self._given(stage)
+        if not given:
+            yield f"        for layer, old in zip(self.{name}, before, strict=True):"
+            yield f"            {stream}, new = layer({stream}, old, mask)"
+        else:
+            yield f"        for i, (layer, old) in enumerate(zip(self.{name}, before, strict=True)):"
+            yield f"            given = {given}"
+            yield f"            {stream}, new = layer({stream}, old, mask, *given)"
+        yield f"            {name}_state += (new,)"
+
+    def _given(self, stage: PlannedStage) -> str:
+        """What each block of a stack is given besides stream, state and mask, as an expression of its index i."""
+        name = self._attribute(stage)
+        memories: dict[tuple[str, ...], list[int]] = {}
+        for index, layer in enumerate(stage.layers):
+            if layer.type.memories:
+                memories.setdefault(layer.type.memories, []).append(index)
+        words = [f"({', '.join(read)},) if i in {numbers(found)}" for read, found in memories.items()]
+        if lenders(stage):
+            words.append(
+                f"({name}_state[{self.layouts[stage.path]}_KV[i]],) if i in {self.layouts[stage.path]}_KV"
+            )
+        return " else ".join([*words, "()"]) if words else ""
+
+
+def lenders(stage: PlannedStage) -> dict[int, int]:
+    """Index of a block -> index of the block whose keys and values it uses."""
+    return {
+        index: int(layer.kv_source.rpartition(".")[2])
+        for index, layer in enumerate(stage.layers)
+        if layer.kv_source is not None
+    }
