@@ -27,9 +27,12 @@ def share_lines(graph: BlockGraph) -> Iterator[str]:
         parts[part] = (*parts.get(part, ()), int(match["index"]))
     for (stack, owner), parts in groups.items():
         for indices in dict.fromkeys(parts.values()):
-            yield f"for i in {numbers(indices)}:  # one set of parameters"
+            indent, index = "", str(indices[0])
+            if len(indices) > 1:
+                yield f"for i in {numbers(indices)}:  # one set of parameters"
+                indent, index = "    ", "i"
             for part in (part for part, found in parts.items() if found == indices):
-                yield f"    {_assigned(stack, part)} = {_read(owner + part)}"
+                yield f"{indent}{_assigned(stack, index, part)} = {_read(owner + part)}"
     for path, owner in singles:
         yield f"self.{path} = self.{owner}"
     for node in graph.walk():
@@ -38,12 +41,13 @@ def share_lines(graph: BlockGraph) -> Iterator[str]:
                 yield f"{_read(node.path)}.{own} = self.{other}"
 
 
-def _assigned(stack: str, part: str) -> str:
+def _assigned(stack: str, index: str, part: str) -> str:
     """`self.layers[i].norm`, or deeper inside a block through `get_submodule`, whose type is known."""
     inside, _, last = part.rpartition(".")
-    if inside:
-        return f'self.get_submodule(f"{stack}.{{i}}{inside}").{last}'
-    return f"self.{stack}[i]{part}"
+    if not inside:
+        return f"self.{stack}[{index}]{part}"
+    path = f'f"{stack}.{{i}}{inside}"' if index == "i" else f'"{stack}.{index}{inside}"'
+    return f"self.get_submodule({path}).{last}"
 
 
 def _read(path: str) -> str:

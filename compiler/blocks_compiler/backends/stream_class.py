@@ -8,6 +8,7 @@ from blocks import BlockGraph, Head, Node, Plan
 from blocks.plan import PlannedStage, PlannedStream
 from blocks_compiler.backends.calls import Calls
 from blocks_compiler.backends.share_lines import numbers, share_lines
+from blocks_compiler.backends.text import WIDTH
 
 
 class StreamClass:
@@ -172,7 +173,14 @@ class StreamClass:
             yield f"            {stream}, new = layer({stream}, old, mask)"
         else:
             yield f"        for i, (layer, old) in enumerate(zip(self.{name}, before, strict=True)):"
-            yield f"            given = {given}"
+            if len(given) < WIDTH - 20:
+                yield f"            given = {given}"
+            else:
+                yield "            given = ("
+                yield from (
+                    f"                {line}" for line in given.replace(" else ", "\nelse ").splitlines()
+                )
+                yield "            )"
             yield f"            {stream}, new = layer({stream}, old, mask, *given)"
         yield f"            {name}_state += (new,)"
 

@@ -1,11 +1,11 @@
-"""Check capabilities: what a head asks of every mixer, every mixer can do.
+"""Check capabilities: what a head asks of every mixer of its stream, every one can do.
 
 Requires: a lowered graph. Ensures: nothing; reports each kind of block that lacks something once.
 """
 
 from __future__ import annotations
 
-from blocks import BlockGraph, Head, Mixer
+from blocks import BlockGraph, Head, Mixer, Node
 from blocks.reporting import Reporter
 
 MEANING = {
@@ -14,28 +14,37 @@ MEANING = {
     "padded": "take a padding mask",
     "packed": "keep packed documents apart",
     "cross": "read another stream",
+    "borrows": "use the keys and values of another block",
 }
 
 
 def check_capabilities(graph: BlockGraph, reporter: Reporter) -> BlockGraph:
     """The same graph."""
-    heads = [node for node in graph.walk() if isinstance(node.component, Head)]
-    seen: set[int] = set()
+    stream: list[Node] = []
+    told: set[tuple[int, int]] = set()
     for node in graph.walk():
-        mixer = node.component
-        if not isinstance(mixer, Mixer) or id(mixer) in seen:
-            continue
-        seen.add(id(mixer))
-        for head in heads:
-            assert isinstance(head.component, Head)
-            for lacking in sorted(head.component.requires - mixer.capabilities()):
-                name = node.layer.type.name if node.layer else node.path
-                reporter.report(
-                    "B0701",
-                    f"{name} cannot {MEANING.get(lacking, lacking)}, which the {head.component.name} head needs",
-                    node.origin,
-                    label=f"not {lacking}",
-                    related=((head.origin, f"needs {lacking}"),),
-                    help="use a causal mask, or leave the head out",
-                )
+        if node.role == "input":
+            stream = []
+        elif isinstance(node.component, Mixer):
+            stream.append(node)
+        elif isinstance(node.component, Head) and node.component.requires:
+            for mixer in stream:
+                if (id(mixer.component), id(node.component)) not in told:
+                    told.add((id(mixer.component), id(node.component)))
+                    _check(mixer, node, node.component, reporter)
     return graph
+
+
+def _check(node: Node, head_node: Node, head: Head, reporter: Reporter) -> None:
+    """Report what a head asks of a mixer that it cannot do."""
+    assert isinstance(node.component, Mixer)
+    for lacking in sorted(head.requires - node.component.capabilities()):
+        name = node.layer.type.name if node.layer else node.path
+        reporter.report(
+            "B0701",
+            f"{name} cannot {MEANING.get(lacking, lacking)}, which the {head.name} head needs",
+            node.origin,
+            label=f"not {lacking}",
+            related=((head_node.origin, f"needs {lacking}"),),
+            help="use a causal mask, or leave the head out",
+        )
