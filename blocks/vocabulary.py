@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -135,7 +135,7 @@ class _Maker:
                 (*self.at, "parallel") if block.mixer else self.at,
                 key=True,
                 related=(((*self.at, "mixer"), "the mixer is here"),) if block.mixer else (),
-                help="a block has one mixer, or several blocks in parallel: [attention, ffn]",
+                help=_meant(block.options) or "a block has one mixer, or several blocks in parallel: [attention, ffn]",
             )
             return None
         if block.parallel is None and block.join is not None:
@@ -355,6 +355,12 @@ class _Maker:
                 help="such as {low_rank: {rank: 8}}",
             )
         return made
+
+
+def _meant(options: Iterable[str]) -> str | None:
+    """The key that was probably meant to say what a block does."""
+    found = ((key, did_you_mean(key, ("mixer", "parallel"))) for key in options)
+    return next((f"did you mean {near!r} with {key!r}?" for key, near in found if near), None)
 
 
 def _able(registry: Registry, capability: str) -> list[str]:

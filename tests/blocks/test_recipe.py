@@ -87,7 +87,6 @@ error[B0201]: unknown key 'haed'
         ("- embed: tokens", "- stack: {dept: 2}", "B0201", 5),
         ("- embed: tokens", "- stack: {residual: sideways}", "B0205", 5),
         ("- embed: tokens", "- stack: {name: A-B}", "B0206", 5),
-        ("\nmodel:", "\nblocks: {a: {n_heads: 3}}\nmodel:", "B0202", 4),
         ("\nmodel:", "\nblocks: {a: mamba2}\nmodel:", "B0203", 4),
         ("\nmodel:", "\nlet: {x: [1]}\nmodel:", "B0203", 4),
     ],
@@ -107,6 +106,7 @@ def test_not_a_mapping() -> None:
     ("old", "new", "code"),
     [
         ("d_model: 64", "d_model: 0", "B0302"),
+        ("\nmodel:", "\nblocks: {a: {n_heads: 3}}\nmodel:", "B0209"),
         ("d_model: 64", "d_model: 4 *", "B0301"),
         ("d_model: 64", "d_model: vocab", "B0315"),
         ("d_model: 64", "d_model: vocab_size\nlet: {d_model: 3}", "B0316"),

@@ -7,8 +7,9 @@ from typing import Any, Self
 
 import pytest
 
-from blocks import Complaint, Mixer, Norm, Position, Recipe, Registry, Sizes, hookimpl
+from blocks import Complaint, Component, Mixer, Norm, Position, Recipe, Registry, Sizes, hookimpl
 from blocks.resolve import Resolver, component_kind, members_of, takes_number
+from blocks.validation import Path
 
 
 class Turn(Position):
@@ -55,6 +56,11 @@ def resolver(**more: Any) -> Resolver:
     made = Resolver(recipe, Registry([]).with_plugin(Plugin()))
     made.resolve_sizes(None)
     return made
+
+
+def component(made: Resolver, kind: str, name: str, options: Any, at: Path, name_at: Path) -> Component | None:
+    found = made.made(kind, name, options, at, name_at)
+    return None if found is None else made.checked(found, at, name_at, made.sizes)
 
 
 def found(made: Resolver) -> list[tuple[str, str]]:
@@ -117,18 +123,18 @@ def test_no_size(value: int | str, says: str) -> None:
 
 def test_a_component_is_looked_up_evaluated_and_bound() -> None:
     made = resolver(let={"w": 2})
-    mixer = made.component(
+    mixer = component(made,
         "mixer", "mix", {"n_heads": "w * 3", "d_ff": "n_ff", "label": "w * 3"}, ("b",), ("b", "mixer")
     )
     assert mixer is None
     assert [code for code, _ in found(made)] == ["B0315"]
     made = resolver(let={"w": 2})
-    mixer = made.component("mixer", "mix", {"n_heads": "w * 3", "label": "w * 3"}, ("b",), ("b", "mixer"))
+    mixer = component(made, "mixer", "mix", {"n_heads": "w * 3", "label": "w * 3"}, ("b",), ("b", "mixer"))
     assert mixer == Mix(n_heads=6, label="w * 3", d_ff=32).named("mix")
 
 
 def test_options_may_refer_to_each_others_numbers() -> None:
-    made = resolver().component("mixer", "mix", {"n_heads": 3, "d_ff": "n_heads * 5"}, ("b",), ("b",))
+    made = component(resolver(), "mixer", "mix", {"n_heads": 3, "d_ff": "n_heads * 5"}, ("b",), ("b",))
     assert made == Mix(n_heads=3, d_ff=15).named("mix")
 
 
@@ -143,7 +149,7 @@ def test_options_may_refer_to_each_others_numbers() -> None:
 def test_slots(slot: Any, position: Position | None) -> None:
     made = resolver()
     assert made.slot("position", slot, ("position",)) == position
-    mixer = made.component("mixer", "mix", {"position": slot}, ("b",), ("b",))
+    mixer = component(made, "mixer", "mix", {"position": slot}, ("b",), ("b",))
     assert mixer == Mix(position=position, d_ff=32).named("mix")
     assert not found(made)
 
@@ -171,7 +177,7 @@ def test_slots_that_are_wrong(slot: Any, code: str, says: str) -> None:
 
 def test_a_complaint_about_a_slot_is_placed_in_the_slot() -> None:
     made = resolver()
-    assert made.component("mixer", "mix", {"position": {"turn": {"width": 13}}}, ("b",), ("b",)) is None
+    assert component(made, "mixer", "mix", {"position": {"turn": {"width": 13}}}, ("b",), ("b",)) is None
     assert found(made) == [("B0302", "b.position.turn.width: 13 is unlucky")]
 
 

@@ -22,12 +22,13 @@ def planner(blocks: dict[str, Any] | None = None, **stack: Any) -> StackPlanner:
     recipe = Recipe(recipe="r", d_model=64, blocks=BLOCKS if blocks is None else blocks, model="ffn")
     resolver = Resolver(recipe, Registry.installed(plugins=False))
     assert resolver.resolve_sizes(None)
-    return StackPlanner(resolver, recipe, Stack(**stack), ("model", 1, "stack"))
+    made = Stack(**stack)
+    return StackPlanner(resolver, recipe, made, ("model", 1, "stack"), made.name, {})
 
 
 def layers(**stack: Any) -> tuple[Layer, ...]:
     made = planner(**stack)
-    found = made.layers()
+    found = made.layers(64)
     assert not made.resolver.problems.diagnostics
     assert found is not None
     return found
@@ -35,7 +36,7 @@ def layers(**stack: Any) -> tuple[Layer, ...]:
 
 def problem(**stack: Any) -> tuple[str, str, str | None]:
     made = planner(**stack)
-    assert made.layers() is None or made.resolver.problems
+    assert made.layers(64) is None or made.resolver.problems
     (found,) = made.resolver.problems.diagnostics
     return found.code, found.message, found.help
 
@@ -60,8 +61,8 @@ def test_a_block_says_more_than_its_stack() -> None:
 
 def test_parameters_of_a_block_include_its_norm() -> None:
     ffn, attention = (layer.type for layer in layers(layers="ffn, attention"))
-    assert ffn.parameters(64) == 2 * 64 * 256
-    assert attention.parameters(64) == 4 * 64 * 64 + 64
+    assert ffn.parameters == 2 * 64 * 256
+    assert attention.parameters == 4 * 64 * 64 + 64
 
 
 def test_two_mixers_of_one_letter_get_two_letters() -> None:
@@ -93,8 +94,8 @@ def test_an_override_changes_the_layers_it_selects() -> None:
         ({"pattern": "?"}, "B0405", "no block for '?'"),
         ({"layers": "fnf"}, "B0410", "no block is called 'fnf'"),
         ({"layers": "ffn", "override": {"ffn[1]": {}}}, "B0409", "'ffn[1]' selects nothing"),
-        ({"layers": "ffn", "override": {"ffn": {"residual": "pree"}}}, "B0205", "'pree' is not one of pre, post, none"),
-        ({"layers": "ffn", "override": {"ffn": {"mixer": 3}}}, "B0203", "a mixer is a registered name"),
+        ({"layers": "ffn", "override": {"ffn": {"residual": "pree"}}}, "B0205", "'pree' is not one of pre, post, sandwich, none"),
+        ({"layers": "ffn", "override": {"ffn": {"mixer": 3}}}, "B0203", "expected text, found 3"),
         ({"layers": "ffn", "override": {"ffn": {"mixer": "mpl"}}}, "B0601", "no mixer is called 'mpl'"),
         ({"layers": "ffn", "override": {"ffn": {"norm": "rmsnrom"}}}, "B0601", "no norm is called 'rmsnrom'"),
     ],
