@@ -11,6 +11,7 @@ from blocks.plan import PlannedStage, PlannedStream
 TOKENS = Port("tokens", "int64")
 STREAM = Port("x")
 UPDATE = Port("update")
+OUTPUT = Port("y")
 MEMORY = Port("memory")
 LENT = Port("kv")
 
@@ -92,7 +93,7 @@ class _Block:
             end = self._join(ends)
         if kind.adapter is not None:
             aside = self._node("adapter", "adapter", kind.adapter, normed, width=kind.width)
-            end = self._node("adapted", "add", None, end, aside, width=kind.width, inputs=(STREAM, UPDATE))
+            end = self._node("adapted", "add", None, end, aside, width=kind.width, inputs=(OUTPUT, UPDATE))
         end = self._scaled(end, "", kind.out_norm, kind.scale, kind.layer_scale, kind.out_width)
         if kind.residual != "none":
             note = f"{kind.alpha:.4g} x" if kind.alpha != 1 else ""

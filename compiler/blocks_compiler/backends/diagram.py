@@ -10,23 +10,27 @@ The text depends on the graph alone: the same graph gives the same bytes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from blocks import BlockGraph, Mixer, Plan
+from blocks import BlockGraph, Mixer, Node, Plan
 from blocks_compiler import units
 from blocks_compiler.backends.diagram_cards import Card
 from blocks_compiler.backends.diagram_column import Column, title
-from blocks_compiler.backends.diagram_labels import FONT, Labels, tip
+from blocks_compiler.backends.diagram_labels import FONT, Labels, text, tip
 from blocks_compiler.backends.diagram_parts import Block, columns, items
 from blocks_compiler.backends.theme import LIGHT, Theme
 from blocks_compiler.families import family
+
+if TYPE_CHECKING:
+    import graphviz  # type: ignore[import-untyped]
 
 MAX_CARD_COLUMNS = 5
 
 
 def diagram(graph: BlockGraph, *, inside: bool = False, folded: bool = True, theme: Theme = LIGHT) -> str:
     """DOT text of the diagram of a graph after all passes."""
-    import graphviz  # type: ignore[import-untyped]
+    import graphviz
 
     plan: Plan = graph.graph["plan"]
     parts = list(items(graph))
@@ -46,10 +50,9 @@ def diagram(graph: BlockGraph, *, inside: bool = False, folded: bool = True, the
     dot.attr("edge", color=theme.stream, arrowsize="0.6", penwidth="1.4")
     with dot.subgraph(name="cluster_model") as left:  # a cluster, since clusters are packed first
         left.attr(label="", peripheries="0", margin="0")
-        column = Column(graph, left, labels, colors, folded=folded)
-        column.draw(parts)
+        height = _streams(left, graph, parts, lambda dot: Column(graph, dot, labels, colors, folded=folded))
     cards = [Card(graph, block, at, labels, colors[block], inside=inside) for at, block in enumerate(counts)]
-    rows = columns([card.height for card in cards], column.height, MAX_CARD_COLUMNS)
+    rows = columns([card.height for card in cards], height, MAX_CARD_COLUMNS)
     dot.attr("graph", pack="26", packmode=f"array_ti{len(rows) + 1}")
     rest = iter(cards)
     for size in rows:
@@ -61,6 +64,52 @@ def diagram(graph: BlockGraph, *, inside: bool = False, folded: bool = True, the
                 dot.edge(above, top, style="invis", weight="50")
             above = bottom
     return str(dot.source)
+
+
+def _streams(
+    left: graphviz.Digraph,
+    graph: BlockGraph,
+    parts: Sequence[Node | Block],
+    column_in: Callable[[graphviz.Digraph], Column],
+) -> int:
+    """Draw a column for each stream, side by side, and what one reads of another; returns the height."""
+    plan: Plan = graph.graph["plan"]
+    runs: list[list[Node | Block]] = []
+    for part in parts:
+        if isinstance(part, Node) and part.role == "input":
+            runs.append([])
+        runs[-1].append(part)
+    if len(runs) < 2:
+        column = column_in(left)
+        column.draw(list(parts))
+        return column.height
+    columns: list[Column] = []
+    for stream, run in zip(plan.streams, runs, strict=True):
+        with left.subgraph(name=f"cluster_stream_{stream.name}") as box:
+            title = f"<<B>{text(stream.name)}</B>>"
+            box.attr(
+                label=title,
+                labelloc="t",
+                labeljust="l",
+                peripheries="0",
+                margin="10",
+                tooltip=tip(stream.name),
+            )
+            columns.append(column_in(box))
+            columns[-1].draw(run)
+    ends = {path: name for column in columns for path, name in column.ends.items()}
+    theme = columns[0].labels.theme
+    for column in columns:
+        for source, reader in column.readers:
+            left.edge(
+                ends[source],
+                reader,
+                style="dashed",
+                constraint="false",
+                color=theme.residual,
+                tooltip="memory",
+            )
+    return max(column.height for column in columns)
 
 
 def graph_svg(graph: BlockGraph, *, inside: bool = False, folded: bool = True, theme: Theme = LIGHT) -> str:

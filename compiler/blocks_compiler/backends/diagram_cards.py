@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from blocks import BlockGraph, Plan, Polynomial
+from blocks import BlockGraph, Node, Plan, Polynomial
 from blocks_compiler import units
 from blocks_compiler.backends import diagram_parts
 from blocks_compiler.backends.diagram_labels import CARD, Labels, text, tip, words
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 STEP, LINE, FRAME = 57, 13, 100
 """Points that a step, an option, and what is around them take in a card, about."""
 TRUNK = {"weight": "50"}
+NOTES = {"concat": "concat, linear"}
 
 
 class Card:
@@ -57,11 +58,13 @@ class Card:
                 fillcolor=labels.theme.card, margin="12", penwidth="1.4", tooltip=tip(self.block.name),
             )  # fmt: skip
             card.node(prefix, labels.end("x", shape), **ends, tooltip=tip(shape))
+            for name, said, about in self._asides():
+                card.node(prefix + name, labels.end(said, about), **labels.plain(), tooltip=tip(about))
             for step in self.steps:
                 if step.op is None:
                     self._node(card, step)
-            if any(step.op for step in self.steps):
-                self._lid(card)
+            for node in dict.fromkeys(step.node for step in self.steps if step.op is not None):
+                self._lid(card, node)
             for step in self.steps:
                 self._wires(card, step)
             out = tip(labels.shape(last.node.outputs[-1].shape))
@@ -76,21 +79,40 @@ class Card:
             if layer is not None
             else ""
         )
-        note = f'<FONT COLOR="{self.labels.theme.faint}" POINT-SIZE="10">×{count:,}</FONT>'
+        shared = ", one set of parameters" if layer is not None and layer.type.share and count > 1 else ""
+        note = f'<FONT COLOR="{self.labels.theme.faint}" POINT-SIZE="10">×{count:,}{shared}</FONT>'
         return f"<{symbol}<B>{text(self.block.name)}</B>  {note}>"
 
-    def _options(self) -> Mapping[str, str]:
-        mixer, layer = self.block.mixer.component, self.block.mixer.layer
-        if layer is not None and layer.type.mixer is mixer:
+    def _options(self, node: Node | None = None) -> Mapping[str, str]:
+        node = node or self.block.mixer
+        mixer, layer = node.component, node.layer
+        if layer is not None and layer.type.mixer is mixer and not layer.type.join:
             return block_options(self.plan, layer.type)
-        return options(mixer) if mixer is not None else {}
+        return options(mixer, ()) if mixer is not None else {}
+
+    def _asides(self) -> Iterator[tuple[str, str, str]]:
+        """What the block reads besides its stream: name of the node, what it is called, its shape or place."""
+        layer = self.block.nodes[0].layer
+        seen: set[str] = set()
+        for step in self.steps:
+            for source, port, axes in step.reads:
+                if source == f"in.{port}" and source not in seen:
+                    seen.add(source)
+                    lent = layer.type.kv_from if layer is not None and port == "kv" else None
+                    yield source, "keys, values of" if lent else port, lent or self.labels.shape(axes)
 
     # Nodes
 
     def _node(self, card: graphviz.Digraph, step: Step) -> None:
-        """A norm, a closed mixer, or the plus of a residual."""
+        """A norm, a closed mixer, a factor, or the plus of a sum."""
         labels, node, name = self.labels, step.node, self.prefix + step.name
         component = node.component
+        if component is None and node.note not in ("", "sum"):
+            parameters = units.count(node.cost.parameters(node.width)) if node.cost.params else ""
+            said = f"{node.note} + y" if node.role == "add" else NOTES.get(node.note, node.note)
+            label = labels.box(said, parameters, wide=CARD // 2)
+            card.node(name, label, color=labels.theme.residual, group=self.prefix, tooltip=tip(said))
+            return
         if component is None:
             card.node(
                 name, "+", shape="circle", width="0.26", height="0.26", fixedsize="true", margin="0", fontsize="13",
@@ -100,33 +122,41 @@ class Card:
         parameters = units.count(node.cost.parameters(node.width)) if node.cost.params else ""
         about = tip(f"{component.name}: {words(component)}")
         if node.role == "mixer":
-            label = labels.options(component.name, parameters, self._options())
-            card.node(name, label, fillcolor=self.fill, color=self.line, tooltip=about, group=self.prefix)
+            label = labels.options(component.name, parameters, self._options(node))
+            card.node(
+                name, label, fillcolor=self.fill, color=self.line, tooltip=about, group=self._group(node)
+            )
         else:
             said = f"+ {component.name}" if node.role == "add_norm" else component.name
             card.node(name, labels.box(said, parameters, wide=CARD), tooltip=about, group=self.prefix)
 
-    def _lid(self, card: graphviz.Digraph) -> None:
-        """The operations of the opened mixer and the edges between them, in a box of their own."""
-        labels, component = self.labels, self.block.mixer.component
+    def _group(self, node: Node) -> str:
+        """Nodes of one group stand above each other; branches of a parallel block stand side by side."""
+        parallel = node.layer is not None and node.layer.type.join
+        return f"{self.prefix}{node.path}" if parallel else self.prefix
+
+    def _lid(self, card: graphviz.Digraph, node: Node) -> None:
+        """The operations of an opened mixer and the edges between them, in a box of their own."""
+        labels, component = self.labels, node.component
         name = component.name if component is not None else ""
-        with card.subgraph(name=f"cluster_{self.prefix}mixer") as box:
+        with card.subgraph(name=f"cluster_{self.prefix}{node.path}") as box:
             box.attr(
                 label=f"<{labels.small(name)}>", labeljust="l", style="rounded,filled", fillcolor=labels.theme.paper,
                 color=self.line, penwidth="1", margin="10", tooltip=tip(words(component)),
             )  # fmt: skip
             for step in self.steps:
-                if step.op is None:
+                if step.op is None or step.node is not node:
                     continue
-                parameters = int(Polynomial.of(step.op.params).number(D=labels.width, T=0))
+                parameters = int(Polynomial.of(step.op.params).number(D=node.width, T=0, S=0))
                 right = units.count(parameters) if parameters else ""
                 box.node(
                     self.prefix + step.name, labels.box(step.op.name, right, note=step.op.label, wide=CARD),
-                    fillcolor=self.fill, color=self.line, group=self.prefix,
+                    fillcolor=self.fill, color=self.line, group=self._group(node),
                     tooltip=tip(f"{step.op.kind} {labels.shape(step.op.shape)}"),
                 )  # fmt: skip
             for source, step, shape, written in self._inner():
-                self._inner_edge(box, source, step, shape, written)
+                if step.node is node:
+                    self._inner_edge(box, source, step, shape, written)
 
     # Edges
 
@@ -135,7 +165,7 @@ class Card:
         shown = self.labels.shape(self.block.nodes[0].inputs[0].shape)
         for at, step in enumerate(self.steps):
             for name, _, axes in step.reads:
-                source = self.steps[self.place[name]] if name else None
+                source = self.steps[self.place[name]] if name in self.place else None
                 if step.op is not None and source is not None and source.op is not None:
                     shape, trunk = self.labels.shape(axes), self.place[name] == at - 1
                     yield source, step, shape, trunk and shape != shown
@@ -158,6 +188,9 @@ class Card:
         for source, port, axes in step.reads:
             if step.node.role == "add" and port == "x":
                 self._residual(card, source, step)
+            elif source == f"in.{port}":
+                about = tip(self.labels.shape(axes))
+                card.edge(self.prefix + source, self.prefix + step.name, tooltip=about, style="dashed")
             elif step.op is None or not source or self.steps[self.place[source]].op is None:
                 about = tip(self.labels.shape(axes))
                 card.edge(self.prefix + source, self.prefix + step.name, tooltip=about, **TRUNK)
@@ -190,7 +223,7 @@ class Card:
     def _ranks(self) -> dict[str, int]:
         """Rank of each step below the input; a shape that is written takes one as well."""
         written = {step.name for _, step, _, shown in self._inner() if shown}
-        ranks = {"": 0}
+        ranks = {"": 0, **{name: 0 for name, _, _ in self._asides()}}
         for at, step in enumerate(self.steps):
             before = self.steps[at - 1].name if at else ""
             trunk = [ranks[source] for source, _, _ in step.reads if source == before or step.op is None]

@@ -35,7 +35,13 @@ class Column:
     ) -> None:
         self.graph, self.dot, self.labels, self.colors, self.folded = graph, dot, labels, colors, folded
         self.height = 0
+        self.readers: list[tuple[str, str]] = []
+        """What reads another stream: path of that stream's last node, and what was drawn for the reader."""
         self._boxes = 0
+        self._heads: list[str] = []
+        self._fork = ("", "")  # the last node and shape before several heads
+        self.ends: dict[str, str] = {}
+        """Path of a node -> what was drawn for it."""
         self._last = ""  # the last node
         self._shown = ""  # the shape that was written last
 
@@ -48,9 +54,11 @@ class Column:
                 continue
             if run:
                 self._stack(run)
+                self.ends[run[-1].nodes[-1].path] = self._last
                 run = []
             if item is not None:
                 self._stage(item)
+                self.ends[item.path] = self._last
 
     def _follow(self, name: str, port: Port | None) -> None:
         """Continue with a node that is drawn already; the shape of the edge is written where it changes.
@@ -72,6 +80,9 @@ class Column:
 
     def _stage(self, node: Node) -> None:
         labels = self.labels
+        if node.role == "output" and len(node.inputs) > 1:
+            self._outputs(node)
+            return
         if node.component is None:
             port = (*node.outputs, *node.inputs)[0]
             self._shown = labels.shape(port.shape)
@@ -84,9 +95,26 @@ class Column:
         if node.ties and not parameters:
             note = f"tied to {node.ties[0][1]}"
         name = f"{node.component.name} {TITLES.get(node.role, '')}".strip()
+        if self._is_one_of_several(node):
+            name = f"{node.path.rpartition('.')[2]}: {name}"
+            self._fork = self._fork if self._heads else (self._last, self._shown)
+            self._last, self._shown = self._fork
+            self._heads.append(node.path)
         about = tip(f"{node.path}: {words(node.component)}")
         self.dot.node(node.path, labels.box(name, note, wide=COLUMN), tooltip=about)
         self._follow(node.path, node.inputs[0])
+
+    def _is_one_of_several(self, node: Node) -> bool:
+        readers = (self.graph.node(path) for path in self.graph.successors(node.path))
+        return node.role == "head" and any(len(reader.inputs) > 1 for reader in readers)
+
+    def _outputs(self, node: Node) -> None:
+        """One end for each of several heads."""
+        for port, head in zip(node.inputs, self._heads, strict=True):
+            shape, name = self.labels.shape(port.shape), f"{node.path}.{port.name}"
+            self.dot.node(name, self.labels.end(port.name, shape), **self.labels.plain(), tooltip=tip(shape))
+            self.dot.edge(head, name, tooltip=tip(shape))
+        self.height += NODE
 
     def _end(self, node: Node) -> str:
         if node.role == "input":
@@ -120,10 +148,10 @@ class Column:
         return at
 
     def _repeat(self, dot: graphviz.Digraph, item: Repeat[Block], run: list[Block], at: int) -> None:
-        theme = self.labels.theme
+        theme, first = self.labels.theme, run[at].nodes[0].path.replace(".", "_")
         self._boxes += 1
         self.height += BOX
-        with dot.subgraph(name=f"cluster_repeat_{self._boxes}") as box:
+        with dot.subgraph(name=f"cluster_repeat_{first}_{self._boxes}") as box:
             box.attr(
                 label=f"<<B>×{item.times:,}</B>  >", labeljust="r", labelloc="t", style="rounded", color=theme.line,
                 fontcolor=theme.ink, fontsize="12", margin="9", penwidth="1.2", peripheries="1",
@@ -136,6 +164,10 @@ class Column:
         name = f"{first.path}.block"
         fill, line = self.colors[block]
         parameters = units.count(block.parameters)
+        for node in block.nodes:
+            memory = self.graph.sources(node.path).get("memory")
+            if memory is not None:
+                self.readers.append((memory[0], name))
         dot.node(
             name, self.labels.box(block.name, parameters, times, wide=COLUMN - 20), fillcolor=fill, color=line,
             tooltip=tip(f"{first.layer.path if first.layer else first.path}: {words(block.mixer.component)}"),

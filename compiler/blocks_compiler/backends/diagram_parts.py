@@ -11,7 +11,7 @@ from blocks.inside import Shape
 from blocks_compiler.fold import Repeat
 
 Wire: TypeAlias = tuple[str, str, Union[Shape, None]]  # noqa: UP007 - a runtime alias
-"""A step that is read ("" is the block's input), the port that reads it, the shape."""
+"""A step that is read ("" is the block's input, "in.memory" another one), the port that reads it, the shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Block:
 
     @property
     def mixer(self) -> Node:
-        """The mixer's node."""
+        """The mixer's node; the first of several."""
         return next((node for node in self.nodes if node.role == "mixer"), self.nodes[0])
 
     @property
@@ -46,6 +46,10 @@ class Step:
     node: Node
     op: Op | None
     reads: tuple[Wire, ...]
+
+
+ASIDE = ("memory", "kv")
+"""Ports that read something else than the stream."""
 
 
 def items(graph: BlockGraph) -> Iterator[Node | Block]:
@@ -72,19 +76,25 @@ def steps(graph: BlockGraph, block: Block, *, inside: bool) -> list[Step]:
     """The steps of a block in order; with `inside` its mixer is opened where it has declared what is in it."""
     found: list[Step] = []
     exits: dict[str, str] = {}
+    several = sum(node.role == "mixer" for node in block.nodes) > 1
     for node in block.nodes:
         reads: tuple[Wire, ...] = tuple(
-            (exits.get(source, ""), port, graph.node(source).outputs[-1].shape)
+            (
+                exits.get(source, f"in.{port}" if port in ASIDE else ""),
+                port,
+                graph.node(source).outputs[-1].shape,
+            )
             for port, (source, _) in graph.sources(node.path).items()
         )
+        before = f"{node.path}." if several else ""
         if node.role == "mixer" and inside and node.inside is not None:
             made = {op.name: op for op in node.inside.ops}
             for op in node.inside.ops:
                 wires: list[Wire] = [
-                    (_id(name), name, made[name].shape) for name in op.inputs if name in made
+                    (_id(before + name), name, made[name].shape) for name in op.inputs if name in made
                 ]
-                wires += [wire for wire in reads if "x" in op.inputs]
-                found.append(Step(_id(op.name), node, op, tuple(wires)))
+                wires += [wire for wire in reads if wire[1] in op.inputs]
+                found.append(Step(_id(before + op.name), node, op, tuple(wires)))
             exits[node.path] = found[-1].name
         else:
             found.append(Step(node.path, node, None, reads))
