@@ -11,10 +11,12 @@ from blocks_compiler.backends.module import build_component
 from blocks_compiler.conformance import cost
 from blocks_compiler.conformance.subject import Subject
 from blocks_embeddings.specs import Tokens
-from blocks_feedforward.specs import MLP, GatedMLP
-from blocks_heads.specs import LM
+from blocks_feedforward.specs import MLP, GatedMLP, LowRank
+from blocks_heads.specs import LM, Classifier, MaskedLM
 from blocks_norms.specs import LayerNorm, RMSNorm
-from blocks_positions.specs import Learned, RoPE, Sinusoidal
+from blocks_positions.specs import ALiBi, Learned, Relative, RoPE, Sinusoidal
+from blocks_recurrent.score_specs import Dot, General
+from blocks_recurrent.specs import GRU, Bahdanau, Maxout
 from blocks_ssm.specs import Mamba, Mamba2
 
 WIDTHS = (32, 64, 96)
@@ -28,10 +30,18 @@ MIXERS: dict[str, list[Mixer]] = {
     "sliding_window": [SlidingWindow(n_heads=4, window=8), SlidingWindow(n_heads=4, n_kv_heads=2, window=20)],
     "mlp": [MLP(), MLP(d_ff=50, activation="relu2", bias=True)],
     "gated_mlp": [GatedMLP(), GatedMLP(d_ff=40, activation="reglu", bias=True)],
+    "low_rank": [LowRank(), LowRank(rank=3)],
     "mamba": [
         Mamba(),
         Mamba(d_inner=80, dt_rank=3, d_state=4, d_conv=3, chunk_size=8, bias=True, conv_bias=False),
     ],
+    "gru": [GRU(), GRU(hidden=20, reset="after"), GRU(hidden=12, direction="bidirectional", bias=False)],
+    "bahdanau": [
+        Bahdanau().reading(40),
+        Bahdanau(hidden=40, score=Dot(), readout="groundhog").reading(40),
+        Bahdanau(hidden=24, score=General(), readout="current", bias=False).reading(40),
+    ],
+    "maxout": [Maxout(), Maxout(d_out=20, pieces=3, bias=False)],
     "mamba2": [
         Mamba2(head_dim=16),
         Mamba2(n_heads=6, head_dim=8, d_state=24, n_groups=3, d_conv=2, chunk_size=16, bias=True),
@@ -45,11 +55,27 @@ SHAPES = [
     for width in WIDTHS
 ]
 OTHERS: dict[str, list[Component]] = {
-    "embedding": [Tokens(), Tokens(vocab_size=7)],
-    "head": [LM(), LM(bias=True, vocab_size=11)],
-    "norm": [RMSNorm(), LayerNorm(), LayerNorm(bias=False)],
-    "position": [Learned(max_len=19), Sinusoidal()],
+    "embedding": [
+        Tokens(),
+        Tokens(vocab_size=7),
+        Tokens(scale=2.0, n_types=2),
+        Tokens(dim=8, bias=True),
+        Tokens(width=9),
+    ],
+    "head": [
+        LM(),
+        LM(bias=True, vocab_size=11),
+        LM(dim=8, scale=0.5, logit_cap=30.0),
+        MaskedLM(tied=False),
+        MaskedLM(tied=False, dim=8),
+        Classifier(),
+        Classifier(n_classes=3, pool="mean", pooler=True, bias=False),
+    ],
+    "norm": [RMSNorm(), RMSNorm(unit_offset=True), LayerNorm(), LayerNorm(bias=False)],
+    "position": [Learned(max_len=19, offset=2), Sinusoidal(), Sinusoidal(halves=True)],
 }
+IN_MIXERS = {RoPE, ALiBi, Relative}
+"""Positions that are called by a mixer, with more than the stream."""
 PARTS = [
     pytest.param(component, width, id=f"{component.name}-{number}-{width}")
     for components in OTHERS.values()
@@ -62,7 +88,7 @@ def test_every_registered_block_is_here():
     registry = Registry.installed(plugins=False)
     assert set(registry.names("mixer")) == MIXERS.keys()
     for kind, components in OTHERS.items():
-        named = {registry.find(kind, name).load() for name in registry.names(kind)} - {RoPE}
+        named = {registry.find(kind, name).load() for name in registry.names(kind)} - IN_MIXERS
         assert named == {type(component) for component in components}
 
 
