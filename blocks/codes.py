@@ -9,24 +9,31 @@ One file in spite of its length: it is a table, read by code.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import indent
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What an error code means: a title, and a paragraph with an example of wrong and right."""
+    """What an error code means: a title, a paragraph, and an example of wrong and of right.
+
+    A line `...` of an example stands for the rest of a recipe between two places.
+    """
 
     title: str
-    explanation: str
+    meaning: str
+    wrong: str = ""
+    right: str = ""
+
+    @property
+    def explanation(self) -> str:
+        """The paragraph, then the examples, indented, with a blank line between each."""
+        examples = (("Wrong", self.wrong), ("Right", self.right))
+        return "\n\n".join(
+            (self.meaning, *(f"{name}:\n{indent(text, '    ')}" for name, text in examples if text))
+        )
 
 
-def _code(title: str, paragraph: str, *, wrong: str = "", right: str = "") -> Code:
-    examples = "".join(
-        f"\n\n{name}:\n" + "\n".join("    " + line for line in text.split("\n"))
-        for name, text in (("Wrong", wrong), ("Right", right))
-        if text
-    )
-    return Code(title, paragraph + examples)
-
+_code = Code
 
 CODES: dict[str, Code] = {
     # B01: reading YAML
@@ -90,7 +97,7 @@ CODES: dict[str, Code] = {
     ),
     "B0109": _code(
         "too large to read",
-        "A recipe has at most 1 MiB of text, 64 levels of nesting, 100,000 values and 10,000 keys in "
+        "A recipe has at most 1 MiB of text, 64 levels of nesting, 100,000 values and 5,000 keys in "
         "a mapping, so that reading a stranger's recipe is always quick. Repetition belongs in the layout.",
         wrong="layers: [mamba2, ffn, mamba2, ffn, mamba2, ffn]",
         right="layers: [3 x [mamba2, ffn]]",
@@ -361,6 +368,81 @@ CODES: dict[str, Code] = {
         wrong="cross: {mixer: multi_head, memory: encoder, kv_from: attention}",
         right="cross: {mixer: multi_head, memory: encoder}",
     ),
+    "B0337": _code(
+        "bounds of a scaling in the wrong order",
+        "llama3 scaling interpolates between wavelengths with low_freq_factor and with high_freq_factor turns in the "
+        "original context, YaRN between those with beta_slow and with beta_fast: the first is below the second.",
+        wrong="rope: {scaling: yarn, factor: 4, original_max_len: 4096, beta_slow: 32, beta_fast: 1}",
+        right="rope: {scaling: yarn, factor: 4, original_max_len: 4096, beta_slow: 1, beta_fast: 32}",
+    ),
+    "B0338": _code(
+        "relative buckets that cannot be shared out",
+        "Half of the buckets stand for one distance each, the others for ranges up to max_distance (Raffel et al. "
+        "2020, arXiv:1910.10683); bidirectional, half of all are for keys after the query. No part may be empty.",
+        wrong="position: {relative: {n_buckets: 32, max_distance: 16}}",
+        right="position: {relative: {n_buckets: 32, max_distance: 128}}",
+    ),
+    "B0339": _code(
+        "a factorised table that saves nothing",
+        "`dim` factorises a table into one of dim columns and a map between dim and d_model (Lan et al. 2020, "
+        "arXiv:1909.11942), so it is smaller than d_model.",
+        wrong="d_model: 768\n...\nembed: {tokens: {dim: 768}}",
+        right="d_model: 768\n...\nembed: {tokens: {dim: 128}}",
+    ),
+    "B0340": _code(
+        "an option without the one it belongs to",
+        "The option describes a part that another option asks for, and that one is not given.",
+        wrong="embed: {tokens: {bias: true}}",
+        right="embed: {tokens: {dim: 128, bias: true}}",
+    ),
+    "B0341": _code(
+        "a rank that is not low",
+        "A low-rank map has two matrices, d_model x rank and rank x d_model (Hu et al. 2021, arXiv:2106.09685). From "
+        "d_model on the rank is that of any matrix.",
+        wrong="d_model: 512\n...\nadapter: {low_rank: {rank: 512}}",
+        right="d_model: 512\n...\nadapter: {low_rank: {rank: 8}}",
+    ),
+    "B0342": _code(
+        "too few channels for dynamic scaling",
+        "Dynamic scaling keeps the frequency of the fastest pair of channels and lowers the others' with the length, "
+        "so at least two pairs rotate.",
+        wrong="rope: {scaling: dynamic, factor: 2, original_max_len: 2048, rotary_dim: 2}",
+        right="rope: {scaling: dynamic, factor: 2, original_max_len: 2048, rotary_dim: 32}",
+    ),
+    "B0343": _code(
+        "YaRN cannot tell fast channels from slow ones",
+        "YaRN slows down the pairs that turn fewer than beta_slow times in original_max_len tokens. That takes a theta "
+        "above 1, and a context in which the fastest pair, which turns once in 2π tokens, turns more often.",
+        wrong="rope: {scaling: yarn, factor: 4, original_max_len: 6}",
+        right="rope: {scaling: yarn, factor: 4, original_max_len: 4096}",
+    ),
+    "B0344": _code(
+        "an odd width for sinusoids",
+        "Sinusoidal positions are pairs of a sine and a cosine (Vaswani et al. 2017, section 3.5), so the stream that "
+        "they are added to has an even width.",
+        wrong="d_model: 511\n...\n- position: sinusoidal",
+        right="d_model: 512\n...\n- position: sinusoidal",
+    ),
+    "B0350": _code(
+        "a memory is missing",
+        "The mixer works on the annotations of another stream, and `memory:` says which one.",
+        wrong="writer: {mixer: bahdanau}",
+        right="writer: {mixer: bahdanau, memory: encoder}",
+    ),
+    "B0351": _code(
+        "a memory without two halves",
+        "An annotation of Bahdanau et al. 2014 is a forward state beside a backward state, and the decoder starts "
+        "from the backward half of the first one: the memory's width is even.",
+        wrong="reader: {mixer: gru, hidden: 63}",
+        right="reader: {mixer: gru, hidden: 63, direction: bidirectional}",
+    ),
+    "B0352": _code(
+        "a product of unequal widths",
+        "The scores dot and scaled_dot multiply a query with a key, channel by channel, so both have the same "
+        "width. The score general puts a matrix between them, additive projects both.",
+        wrong="writer: {mixer: bahdanau, hidden: 64, score: dot, memory: encoder}       (a memory of 128)",
+        right="writer: {mixer: bahdanau, hidden: 64, score: general, memory: encoder}",
+    ),
     # B04: layouts and overrides
     "B0401": _code(
         "a layout does not work out",
@@ -593,7 +675,8 @@ CODES: dict[str, Code] = {
     ),
     "B0606": _code(
         "a plugin takes too long to import",
-        "A plugin's import was given up after 5 seconds, and the program goes on without it. Registering a "
+        "A plugin's import was given up, after 5 seconds or 20 when something of it is first used, and the "
+        "program goes on without it. Registering a "
         "plugin should take a millisecond: torch and pydantic belong into the modules that it names.",
         wrong="import torch            # in the plugin's __init__.py, on a slow disk",
         right="BLOCKS_PLUGIN_TIMEOUT=30 blocks show my.yaml\nBLOCKS_PLUGINS= blocks show my.yaml",

@@ -33,7 +33,7 @@ class Sizes:
 class Complaint:
     """Something wrong with the options of one component.
 
-    `field` says where (`position.rotary_dim` for a slot's), `related` names sizes of the recipe.
+    `field` says where (`position.rotary_dim` for a slot's), `related` names further options, or sizes of the recipe.
     """
 
     field: str
@@ -208,6 +208,13 @@ class Embedding(Component):
 
     kind = "embedding"
 
+    def table(self, width: int) -> tuple[int, int] | None:
+        """Rows and columns of `weight`, which a head can be tied to, in a stream of `width` channels; None: no table.
+
+        Called once bound.
+        """
+        return None
+
 
 class Head(Component):
     """From x [B, T, d_model] to the model's output; `requires` lists what it asks of every mixer."""
@@ -220,6 +227,13 @@ class Head(Component):
     def shape(self) -> Shape:
         """Axes of the output: ("B", "T", 32000), or ("B", 2) for one vector a sequence. Called once bound."""
         return ("B", "T", "d_model")
+
+    def table(self, width: int) -> tuple[int, int] | None:
+        """Rows and columns of `weight` for an input of `width` channels; None: no table. Called once bound.
+
+        Where it is tied, the embedding's table has the same.
+        """
+        return None
 
     def ties(self) -> Mapping[str, str]:
         """Parameters of this head that are parameters of the embedding: {"weight": "weight"}."""

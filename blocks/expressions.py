@@ -1,7 +1,7 @@
 """Sizes as expressions: `4 * d_model`, `round_up(8 * d_model / 3, 256)`, `32k`, `8%`.
 
-An expression is numbers, declared names, `+ - * / // % **`, parentheses and the functions min, max, round_up
-and round. It is parsed by Python's own grammar (`ast`) after every number and name was replaced by a blank of
+An expression is numbers, declared names, `+ - * / // % **`, parentheses and the functions min, max, round_up,
+round and sqrt. It is parsed by Python's own grammar (`ast`) after every number and name was replaced by a blank of
 the same length, and only the node types listed here are walked: nothing is ever handed to `eval`. Arithmetic
 is exact (rational numbers, a decimal means what is written), and bounded in length, depth and magnitude.
 
@@ -25,7 +25,7 @@ MAX_DEPTH = 32
 MAX_VALUE = 10**18
 MAX_EXPONENT = 64
 MAX_PROBLEMS = 100
-FUNCTIONS = frozenset({"min", "max", "round_up", "round"})
+FUNCTIONS = frozenset({"min", "max", "round_up", "round", "sqrt"})
 UNITS: Mapping[str, int] = {
     "k": 1000, "K": 1000, "M": 10**6, "B": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30,
 }  # fmt: skip
@@ -41,6 +41,12 @@ _TOKEN = re.compile(
 _SHARE = re.compile(r"\s*(-?[0-9]+(?:\.[0-9]+)?)\s*%\s*", re.ASCII)
 
 
+_HELP = {
+    "B0301": "numbers and names joined by + - * / // % **, such as 4 * d_model, or 32k",
+    "B0304": "sizes are far below 10**18; a name under `let:` for a part makes an expression shorter",
+}
+
+
 class ExpressionError(ValueError):
     """An expression that cannot be read or worked out; `start` and `end` are character offsets in its text.
 
@@ -54,7 +60,7 @@ class ExpressionError(ValueError):
         self.message = message
         self.start = start
         self.end = end
-        self.help = help
+        self.help = help or _HELP.get(code)
         self.code = code
         self.name: str | None = None
 
@@ -303,7 +309,7 @@ class _Parsed:
             f"{_short(char)} is not part of an expression",
             position,
             position + 1,
-            helps.get(char, "use numbers, names, + - * / // % **, ( ), min, max, round_up and round"),
+            helps.get(char, "use numbers, names, + - * / // % **, ( ), min, max, round_up, round and sqrt"),
         )
 
     def _number(self, match: re.Match[str]) -> tuple[Fraction, bool]:
@@ -346,7 +352,7 @@ class _Evaluation:
             case _:
                 raise ExpressionError(
                     "this is not part of an expression", *_extent(node),
-                    "use numbers, names, + - * / // % **, ( ), min, max, round_up and round",
+                    "use numbers, names, + - * / // % **, ( ), min, max, round_up, round and sqrt",
                 )  # fmt: skip
         if abs(result) > MAX_VALUE or result.denominator.bit_length() > 4096:
             raise ExpressionError(
@@ -438,10 +444,20 @@ class _Evaluation:
             return max(arguments)
         if name == "round":
             return Fraction(round(arguments[0]))
+        if name == "sqrt":
+            return self._root(node, arguments[0])
         value, multiple = arguments
         if multiple <= 0:
             raise ExpressionError("the multiple has to be above 0", *_extent(node.args[1]))
         return math.ceil(value / multiple) * multiple
+
+    def _root(self, node: ast.Call, value: Fraction) -> Fraction:
+        """The square root, exact where it can be; it counts as a decimal even so."""
+        if value < 0:
+            raise ExpressionError("a negative number has no square root", *_extent(node.args[0]))
+        self.decimal = True
+        exact = Fraction(math.isqrt(value.numerator), math.isqrt(value.denominator))
+        return exact if exact * exact == value else Fraction(math.sqrt(value))
 
 
 def _example(name: str) -> str:
@@ -449,6 +465,7 @@ def _example(name: str) -> str:
         "min": "min(d_model, 1024)",
         "max": "max(d_model // 64, 1)",
         "round": "round(d_model / 3)",
+        "sqrt": "sqrt(d_model)",
         "round_up": "round_up(8 * d_model / 3, 256)",
     }[name]
 

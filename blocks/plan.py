@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from blocks.blocktype import BlockType, Layer
-from blocks.component import Component, Sizes, Tokenizer
+from blocks.component import Component, Position, Sizes, Tokenizer
 from blocks.diagnostics import RecipeError
 from blocks.names import is_reserved
 from blocks.recipe import Recipe, Stack, Stage
@@ -302,6 +302,14 @@ class _Planner:
                     )
         else:
             component = self._slot(STAGE_KINDS[key], value, here, width)
+            if isinstance(component, Position) and component.where != "stream":
+                self.resolver.report(
+                    "B0313",
+                    f"{component.name} is not added to the stream: it changes "
+                    f"{'queries and keys' if component.where == 'heads' else 'the scores'} inside of a mixer",
+                    here,
+                    help=f"position: {component.name} in a block of attention",
+                )
             if component is not None:
                 out = component.out_width(width)
                 yield PlannedStage(

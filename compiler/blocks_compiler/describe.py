@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from blocks import Component, Plan
@@ -36,6 +36,41 @@ def block_options(plan: Plan, block: BlockType, *, deep: bool = True) -> dict[st
     return options(block.mixer, written.options, deep=deep)
 
 
+def besides(block: BlockType) -> Iterator[str]:
+    """What a block has besides mixers, norm and residual, in words: factors, what it reads, what it shares."""
+    if block.join:
+        yield f"join {block.join}"
+    if block.out_norm is not None and block.residual != "sandwich":
+        yield f"out_norm {block.out_norm.name}"
+    for branch in block.branches:
+        whose = f" of {branch.name}" if block.join else ""
+        if branch.norm is not None:
+            yield f"norm {branch.norm.name}{whose}"
+        if branch.out_norm is not None:
+            yield f"out_norm {branch.out_norm.name}{whose}"
+        if branch.scale != 1:
+            yield f"scale {branch.scale:g}{whose}"
+        if branch.layer_scale is not None:
+            yield f"layer_scale {branch.layer_scale:g}{whose}"
+        if branch.memory is not None:
+            yield f"reads the {branch.memory}"
+    for key in ("scale", "alpha"):
+        if getattr(block, key) != 1:
+            yield f"{key} {getattr(block, key):.4g}"
+    if block.layer_scale is not None:
+        yield f"layer_scale {block.layer_scale:g}"
+    if block.kv_from is not None:
+        yield f"keys and values of {block.kv_from}"
+    if block.share is not None:
+        yield (
+            "one set of parameters for all"
+            if block.share == block.name
+            else f"shares the parameters of {block.share}"
+        )
+    if block.adapter is not None:
+        yield f"an adapter for each: {block.adapter.name} {sentence(options(block.adapter, ()))}".strip()
+
+
 def sentence(chosen: Mapping[str, str]) -> str:
     """`n_heads 32, position rope`."""
     return ", ".join(name if value == "true" else f"{name} {value}" for name, value in chosen.items())
@@ -48,3 +83,10 @@ def _value(value: Any, deep: bool) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def first_line(component: Component) -> str:
+    """What a component is, in the first sentence of its description."""
+    text = " ".join((type(component).__doc__ or component.name).split("\n\n")[0].split())
+    head, stop, _ = text.partition("). ")
+    return (head + ")" if stop else text).rstrip(".")

@@ -1,11 +1,12 @@
-"""Position-wise feed-forward networks, plain and gated.
+"""Position-wise feed-forward networks, plain and gated, and low-rank maps.
 
-Shape letters: B batch, T tokens in this call, D d_model, F d_ff. Each token is on its own: no state, no use
+Shape letters: B batch, T tokens in this call, D d_model, F d_ff, R rank. Each token is on its own: no state, no use
 of a mask.
 """
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -60,3 +61,27 @@ class GatedMLP(nn.Module):
         """Map x [B, T, D] to y [B, T, D]; the state is always None."""
         gate, up = self.gate_up_proj(x).chunk(2, dim=-1)
         return self.out_proj(self.activation(gate) * up), None
+
+
+class ZeroLinear(nn.Linear):
+    """A linear map that starts at zero."""
+
+    def init_weights(self, generator: torch.Generator) -> None:
+        """Set the weight to zero; nothing is drawn."""
+        nn.init.zeros_(self.weight)
+
+
+class LowRank(nn.Module):
+    """A linear map of rank R, y = B A x, that starts at zero: A is drawn, B is zero.
+
+    Hu et al. 2021, LoRA, arXiv:2106.09685, section 4.1 and equation 3; A is `down_proj`, B `up_proj`.
+    """
+
+    def __init__(self, d_model: int, *, rank: int) -> None:
+        super().__init__()
+        self.down_proj = nn.Linear(d_model, rank, bias=False)
+        self.up_proj = ZeroLinear(rank, d_model, bias=False)
+
+    def forward(self, x: Tensor, state: None = None, mask: Tensor | None = None) -> tuple[Tensor, None]:
+        """Map x [B, T, D] to y [B, T, D]; the state is always None."""
+        return self.up_proj(self.down_proj(x)), None

@@ -1,13 +1,13 @@
-"""Declarations of the feed-forward blocks. F = d_ff."""
+"""Declarations of the feed-forward blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from blocks import Call, Cost, D, Inside, Mixer, Op, Sizes, T
+from blocks import Call, Complaint, Cost, D, Inside, Mixer, Op, Sizes, T
 
 
 class MLP(Mixer):
@@ -15,10 +15,12 @@ class MLP(Mixer):
 
     module = "blocks_feedforward.module:MLP"
     symbol = "-"
-    phrases = ("FFN", "MLP", "feed-forward", "feedforward")
+    phrases = ("FFN", "MLP", "feed-forward", "feedforward", "feed-forward network", "feed-forward layer")
     adjectives: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "squared ReLU": {"activation": "relu2"},
         "ReLU squared": {"activation": "relu2"},
+        "tanh GELU": {"activation": "gelu_tanh"},
+        "swish": {"activation": "silu"},
     }
 
     d_ff: int | None = Field(None, gt=0, description="channels inside; default: 4 d_model")
@@ -51,13 +53,25 @@ class GatedMLP(Mixer):
 
     module = "blocks_feedforward.module:GatedMLP"
     symbol = "-"
-    phrases = ("SwiGLU FFN", "SwiGLU", "gated FFN", "SwiGLU MLP", "gated MLP")
-    functions: ClassVar[dict[str, str]] = {"swiglu": "silu", "geglu": "gelu", "reglu": "relu"}
+    phrases = (
+        "SwiGLU FFN", "SwiGLU", "gated FFN", "SwiGLU MLP", "gated MLP", "SwiGLU feed-forward", "gated feed-forward",
+    )  # fmt: skip
+    adjectives: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "gated GELU": {"activation": "geglu"},
+        "gated SiLU": {"activation": "swiglu"},
+        "gated ReLU": {"activation": "reglu"},
+        "tanh GEGLU": {"activation": "geglu_tanh"},
+    }
+    functions: ClassVar[dict[str, str]] = {
+        "swiglu": "silu", "geglu": "gelu", "geglu_tanh": "gelu_tanh", "reglu": "relu",
+    }  # fmt: skip
 
     d_ff: int | None = Field(
         None, gt=0, description="channels inside; default: 8/3 d_model, rounded up to a multiple of 64"
     )
-    activation: Literal["swiglu", "geglu", "reglu"] = Field("swiglu", description="the gate's function")
+    activation: Literal["swiglu", "geglu", "geglu_tanh", "reglu"] = Field(
+        "swiglu", description="the gate's function; geglu_tanh has GELU's tanh approximation (T5 1.1, Gemma)"
+    )
     bias: bool = Field(False, description="biases in the linear maps")
 
     def bind(self, sizes: Sizes) -> Self:
@@ -81,5 +95,40 @@ class GatedMLP(Mixer):
                 Op("up_proj", "linear", ("x",), wide, D * inner + self.bias * inner, fuse="gate_up_proj"),
                 Op("gate", "gate", ("gate_proj", "up_proj"), wide, label=self.activation),
                 Op("out_proj", "linear", ("gate",), ("B", "T", D), inner * D + self.bias * D),
+            )
+        )
+
+
+class LowRank(Mixer):
+    """y = B A x, a linear map of low rank that starts at zero (Hu et al. 2021, arXiv:2106.09685, section 4.1).
+
+    The adapter that tells the uses of a shared block apart, as in Zamba2.
+    """
+
+    module = "blocks_feedforward.module:LowRank"
+    symbol = "-"
+    phrases = ("low-rank adapter", "LoRA", "low-rank map")
+
+    rank: int = Field(8, gt=0, description="channels between the two matrices")
+
+    def check(self, sizes: Sizes) -> Iterator[Complaint]:
+        if self.rank >= sizes.d_model:
+            yield Complaint(
+                "rank",
+                f"a rank of {self.rank} is not low for d_model = {sizes.d_model}: the two matrices hold more than one",
+                help=f"a rank below {sizes.d_model}; up to {max(sizes.d_model // 2, 1)} saves parameters",
+                code="B0341",
+                related=("d_model",),
+            )
+
+    def cost(self) -> Cost:
+        weights = 2 * self.rank * D
+        return Cost(weights, 2 * weights * T)
+
+    def inside(self) -> Inside:
+        return Inside(
+            (
+                Op("down_proj", "linear", ("x",), ("B", "T", self.rank), self.rank * D),
+                Op("up_proj", "linear", ("down_proj",), ("B", "T", D), self.rank * D),
             )
         )

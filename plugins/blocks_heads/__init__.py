@@ -1,4 +1,4 @@
-"""Heads: language model."""
+"""Heads: language model, masked language model, classifier."""
 
 from blocks import Register, hookimpl
 
@@ -7,3 +7,5 @@ from blocks import Register, hookimpl
 def register_heads(register: Register) -> None:
     """From vectors to the output."""
     register("lm", "blocks_heads.specs:LM", help="logits of the next token")
+    register("masked_lm", "blocks_heads.specs:MaskedLM", help="logits of masked tokens (BERT)")
+    register("classifier", "blocks_heads.specs:Classifier", help="logits of classes, one vector a sequence")

@@ -1,13 +1,12 @@
-"""Position encodings: rotary ones for queries and keys, learned and sinusoidal ones for the residual stream.
+"""Rotary positions for queries and keys, and the ways to scale them to longer contexts.
 
-Shape letters: B batch, T tokens in this call, D d_model, H heads, P head_dim, R rotary_dim. A position is the
-number of real tokens before a token in its row, so padding on either side changes nothing at real tokens.
+Shape letters: B batch, T tokens in this call, H heads, P head_dim, R rotary_dim. A position is the number of
+real tokens before a token in its row, so padding on either side changes nothing at real tokens.
 """
 
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -36,24 +35,29 @@ class RoPE(nn.Module):
                 f"rotary_dim must be even and in 2..{head_dim} (head_dim), not {self.rotary_dim}"
             )
 
-    def frequencies(self, device: torch.device, dtype: torch.dtype) -> Tensor:
-        """Return the R/2 rotations per token, in radians."""
-        exponent = torch.arange(0, self.rotary_dim, 2, device=device, dtype=dtype) / self.rotary_dim
-        return torch.pow(self.theta, exponent).reciprocal()
-
     def forward(self, q: Tensor, k: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Rotate q [B, T, H, P] and k [B, T, any number of heads, P]; positions int64 [T] or [B, T].
 
         Angles are computed in fp32 (fp64 for fp64), their cosines and sines rounded to q's dtype.
         """
         dtype = torch.promote_types(q.dtype, torch.float32)
-        freq = self.frequencies(q.device, dtype)
+        cos, sin = self.waves(positions.to(dtype)[..., None, None])
+        cos, sin = cos.to(q.dtype), sin.to(q.dtype)
+        return self.rotate(q, cos, sin), self.rotate(k, cos, sin)
+
+    def waves(self, position: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the cosines and the signed sines [.., T, 1, R] of a position [.., T, 1, 1]."""
+        freq = self.frequencies(position)
         # cos is even and sin odd: the negative angle for the first of a pair gives a rotation's signs
         signed = (-freq, freq)
-        freq = torch.stack(signed, dim=-1).flatten() if self.interleaved else torch.cat(signed)
-        angle = positions.to(dtype)[..., None, None] * freq  # [T, 1, R] or [B, T, 1, R]
-        cos, sin = angle.cos().to(q.dtype), angle.sin().to(q.dtype)
-        return self.rotate(q, cos, sin), self.rotate(k, cos, sin)
+        freq = torch.stack(signed, dim=-1).flatten(-2) if self.interleaved else torch.cat(signed, dim=-1)
+        angle = position * freq
+        return angle.cos(), angle.sin()
+
+    def frequencies(self, position: Tensor) -> Tensor:
+        """Return the R/2 rotations per token, in radians, of the dtype of position [.., T, 1, 1]."""
+        exponent = torch.arange(0, self.rotary_dim, 2, device=position.device, dtype=position.dtype)
+        return torch.pow(self.theta, exponent / self.rotary_dim).reciprocal()
 
     def rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """Rotate the first R channels of x [B, T, H, P]: x * cos + partner(x) * sin."""
@@ -61,7 +65,7 @@ class RoPE(nn.Module):
             turned, rest = torch.split(x, [self.rotary_dim, x.shape[-1] - self.rotary_dim], dim=-1)
             return torch.cat((self.rotate(turned, cos, sin), rest), dim=-1)
         if self.interleaved:
-            partner = x.reshape(*x.shape[:-1], -1, 2).flip(-1).flatten(-2)
+            partner = x.reshape(*x.shape[:-1], self.rotary_dim // 2, 2).flip(-1).flatten(-2)
         else:
             partner = x.roll(self.rotary_dim // 2, -1)
         return torch.addcmul(x * cos, partner, sin)
@@ -71,14 +75,108 @@ class LinearScaledRoPE(RoPE):
     """Rotary positions divided by `factor`. Chen et al. 2023, arXiv:2306.15595, equation 4."""
 
     def __init__(
-        self, head_dim: int, *, theta: float = 10000.0, rotary_dim: int | None = None, factor: float
+        self,
+        head_dim: int,
+        *,
+        theta: float = 10000.0,
+        rotary_dim: int | None = None,
+        interleaved: bool = False,
+        factor: float,
     ) -> None:
-        super().__init__(head_dim, theta=theta, rotary_dim=rotary_dim)
+        super().__init__(head_dim, theta=theta, rotary_dim=rotary_dim, interleaved=interleaved)
         self.factor = factor
 
-    def frequencies(self, device: torch.device, dtype: torch.dtype) -> Tensor:
+    def frequencies(self, position: Tensor) -> Tensor:
         """Return the R/2 rotations per token, in radians."""
-        return super().frequencies(device, dtype) / self.factor
+        return super().frequencies(position) / self.factor
+
+
+class DynamicRoPE(RoPE):
+    """Rotary positions whose theta grows with the sequence, once it is longer than L = `original_max_len`.
+
+    With l tokens, theta becomes theta * (factor * l / L - (factor - 1))^(R / (R - 2)): NTK-aware scaling with
+    a factor that follows the length, Peng et al. 2023, arXiv:2309.00071, sections 3.1 and 3.3. Here l of a
+    token is the number of tokens up to itself, so a token turns by its own theta, whatever follows it, and
+    one call, chunks and single steps agree: it is what a decoder computes that keeps keys as it rotated them.
+    """
+
+    def __init__(
+        self,
+        head_dim: int,
+        *,
+        theta: float = 10000.0,
+        rotary_dim: int | None = None,
+        interleaved: bool = False,
+        factor: float,
+        original_max_len: int,
+    ) -> None:
+        super().__init__(head_dim, theta=theta, rotary_dim=rotary_dim, interleaved=interleaved)
+        self.factor = factor
+        self.original_max_len = original_max_len
+        if self.rotary_dim == 2:
+            raise ValueError("dynamic scaling keeps the fastest pair of channels and needs a second one")
+
+    def frequencies(self, position: Tensor) -> Tensor:
+        """Return the R/2 rotations per token of each position, in radians, as [.., T, 1, R/2]."""
+        R, L = self.rotary_dim, self.original_max_len
+        length = (position + 1).clamp(min=L)
+        theta = self.theta * (self.factor * length / L - (self.factor - 1)) ** (R / (R - 2))
+        exponent = torch.arange(0, R, 2, device=position.device, dtype=position.dtype)
+        return torch.pow(theta, exponent / R).reciprocal()
+
+
+class YarnRoPE(RoPE):
+    """Rotary positions with YaRN: fast pairs are kept, slow ones slowed down, and attention is sharpened.
+
+    A pair that turns more than `beta_fast` times in `original_max_len` tokens is kept, one that turns fewer
+    than `beta_slow` times is slowed down by `factor`, and between the two the frequency is interpolated, by
+    the index of the pair as in the authors' code. Queries and keys are multiplied by `attention_factor`, the
+    root of the inverse temperature; None: 0.1 ln(factor) + 1. Peng et al. 2023, arXiv:2309.00071, sections 3.2
+    and 3.4, definitions 2 and 3.
+    """
+
+    def __init__(
+        self,
+        head_dim: int,
+        *,
+        theta: float = 10000.0,
+        rotary_dim: int | None = None,
+        interleaved: bool = False,
+        factor: float,
+        original_max_len: int,
+        attention_factor: float | None = None,
+        beta_fast: float = 32.0,
+        beta_slow: float = 1.0,
+    ) -> None:
+        super().__init__(head_dim, theta=theta, rotary_dim=rotary_dim, interleaved=interleaved)
+        self.factor = factor
+        self.original_max_len = original_max_len
+        self.attention_factor = 0.1 * math.log(factor) + 1 if attention_factor is None else attention_factor
+        self.beta_fast = beta_fast
+        self.beta_slow = beta_slow
+        if not beta_slow < beta_fast:
+            raise ValueError(f"beta_slow {beta_slow} is not below beta_fast {beta_fast}")
+        if theta <= 1 or original_max_len <= 2 * math.pi * beta_slow:
+            raise ValueError("YaRN needs a theta above 1 and an original_max_len above 2 pi beta_slow")
+
+    def pair(self, turns: float) -> float:
+        """Return the index, as a real number, of the pair that turns so often in `original_max_len` tokens."""
+        wavelength = self.original_max_len / turns
+        return self.rotary_dim * math.log(wavelength / (2 * math.pi)) / (2 * math.log(self.theta))
+
+    def frequencies(self, position: Tensor) -> Tensor:
+        """Return the R/2 rotations per token, in radians."""
+        freq = super().frequencies(position)
+        low = max(math.floor(self.pair(self.beta_fast)), 0)
+        high = min(math.ceil(self.pair(self.beta_slow)), self.rotary_dim - 1)
+        index = torch.arange(self.rotary_dim // 2, device=position.device, dtype=position.dtype)
+        slowed = ((index - low) / max(high - low, 0.001)).clamp(0, 1)
+        return slowed * freq / self.factor + (1 - slowed) * freq
+
+    def waves(self, position: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the cosines and the signed sines [.., T, 1, R], times `attention_factor`."""
+        cos, sin = super().waves(position)
+        return cos * self.attention_factor, sin * self.attention_factor
 
 
 class Llama3RoPE(RoPE):
@@ -96,12 +194,13 @@ class Llama3RoPE(RoPE):
         *,
         theta: float = 500000.0,
         rotary_dim: int | None = None,
+        interleaved: bool = False,
         factor: float = 8.0,
         low_freq_factor: float = 1.0,
         high_freq_factor: float = 4.0,
         original_max_len: int = 8192,
     ) -> None:
-        super().__init__(head_dim, theta=theta, rotary_dim=rotary_dim)
+        super().__init__(head_dim, theta=theta, rotary_dim=rotary_dim, interleaved=interleaved)
         self.factor = factor
         self.low_freq_factor = low_freq_factor
         self.high_freq_factor = high_freq_factor
@@ -111,77 +210,10 @@ class Llama3RoPE(RoPE):
                 f"low_freq_factor {low_freq_factor} is not below high_freq_factor {high_freq_factor}"
             )
 
-    def frequencies(self, device: torch.device, dtype: torch.dtype) -> Tensor:
+    def frequencies(self, position: Tensor) -> Tensor:
         """Return the R/2 rotations per token, in radians."""
-        freq = super().frequencies(device, dtype)
+        freq = super().frequencies(position)
         turns = self.original_max_len / (2 * math.pi / freq)
         kept = (turns - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor)
         kept = kept.clamp(0, 1)
         return (1 - kept) * freq / self.factor + kept * freq
-
-
-def count_positions(x: Tensor, seen: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return the positions of x's tokens, int64 [T] or [B, T], and the real tokens seen by then, int64 [B].
-
-    x [B, T, D]; seen int64 [B], None: none; mask bool [B, T], true at real tokens, None: all are.
-    """
-    B, T, _ = x.shape
-    positions = torch.arange(T, device=x.device)
-    count = torch.full((B,), T, device=x.device)
-    if mask is not None:
-        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        count = mask.sum(dim=1)
-    if seen is not None:
-        positions, count = positions + seen[:, None], count + seen
-    return positions, count
-
-
-class LearnedPositions(nn.Module):
-    """Add a learned vector for each position. Gehring et al. 2017, arXiv:1705.03122, section 3.1; GPT-2."""
-
-    def __init__(self, d_model: int, *, max_len: int) -> None:
-        super().__init__()
-        self.max_len = max_len
-        self.weight = nn.Parameter(torch.empty(max_len, d_model))
-
-    def forward(
-        self, x: Tensor, state: Tensor | None = None, mask: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Return x [B, T, D] plus the positions' vectors, and the real tokens seen in each row, int64 [B].
-
-        Raises ValueError if T exceeds `max_len`, IndexError if the state carries a row past it.
-        """
-        if not torch.compiler.is_exporting() and x.shape[1] > self.max_len:
-            raise ValueError(
-                f"{x.shape[1]} tokens are more than the {self.max_len} learned positions (max_len)"
-            )
-        positions, state = count_positions(x, state, mask)
-        return x + F.embedding(positions, self.weight), state
-
-    def init_weights(self, generator: torch.Generator) -> None:
-        """Draw the vectors from a normal distribution of standard deviation 0.02 (GPT-2)."""
-        with torch.no_grad():
-            self.weight.copy_(torch.randn(self.weight.shape, generator=generator) * 0.02)
-
-
-class SinusoidalPositions(nn.Module):
-    """Add sines (even channels) and cosines (odd channels) of the position at D/2 geometric wavelengths.
-
-    Vaswani et al. 2017, arXiv:1706.03762, section 3.5: PE(pos, 2i) = sin(pos / max_period^(2i/D)).
-    """
-
-    def __init__(self, d_model: int, *, max_period: float = 10000.0) -> None:
-        super().__init__()
-        self.max_period = max_period
-        if d_model % 2:
-            raise ValueError(f"d_model must be even for pairs of sine and cosine, not {d_model}")
-
-    def forward(
-        self, x: Tensor, state: Tensor | None = None, mask: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Return x [B, T, D] plus the sinusoids, and the real tokens seen in each row, int64 [B]."""
-        positions, state = count_positions(x, state, mask)
-        dtype = torch.promote_types(x.dtype, torch.float32)
-        exponent = torch.arange(0, x.shape[-1], 2, device=x.device, dtype=dtype) / x.shape[-1]
-        angle = positions.to(dtype)[..., None] / self.max_period**exponent  # [T, D/2] or [B, T, D/2]
-        return x + torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(-2).to(x.dtype), state

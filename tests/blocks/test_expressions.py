@@ -27,6 +27,7 @@ NAMES: Mapping[str, int | float] = {"d_model": 512, "n_heads": 8, "ratio": 0.1, 
         ("2 * (3 + 4)", 14), ("8 / 3 * 3", 8), ("min(3, 1, 2)", 1), ("max(1, d_model // 64)", 8),
         ("round(5 / 2)", 2),
         ("round_up(8 * d_model / 3, 256)", 1536), ("round_up(512, 256)", 512), ("0.1 + 0.2 - 0.3", 0),
+        ("sqrt(d_model / 2)", 16), ("sqrt(9 / 4) * 2", 3), ("sqrt(0)", 0),
         ("ratio * 10", 1), ("2 ** -1 * 2", 1), ("10 ** 18", 10**18),
     ],
 )  # fmt: skip
@@ -41,6 +42,8 @@ def test_a_decimal_may_stay_a_decimal() -> None:
     assert evaluate("1e-5", {}) == 1e-5
     assert evaluate("ratio", NAMES) == 0.1
     assert evaluate("1 / 3", {}, fractions=True) == 1 / 3
+    assert evaluate("sqrt(d_model)", NAMES) == math.sqrt(512)
+    assert evaluate("1 / sqrt(d_model / 2)", NAMES) == 1 / 16
 
 
 @pytest.mark.parametrize(
@@ -74,6 +77,8 @@ def test_a_decimal_may_stay_a_decimal() -> None:
         ("round_up", "B0301", "round_up", "is a function", "round_up(8"),
         ("round_up(1)", "B0301", "round_up(1)", "is called as", None),
         ("round_up(1, 0)", "B0301", "0", "above 0", None),
+        ("sqrt(-1)", "B0301", "-1", "no square root", None),
+        ("sqrt(1, 2)", "B0301", "sqrt(1, 2)", "is called as", None),
         ("max()", "B0301", "max()", "is called as", None),
         ("1 / (d_model - 512)", "B0301", "d_model - 512", "division by zero", None),
         ("1 // 0", "B0301", "0", "division by zero", None),

@@ -94,6 +94,8 @@ class Column:
         note = units.count(parameters) if parameters else ""
         if node.ties and not parameters:
             note = f"tied to {node.ties[0][1]}"
+        if node.shared:
+            note = f"shared with {node.shared}"
         name = f"{node.component.name} {TITLES.get(node.role, '')}".strip()
         if self._is_one_of_several(node):
             name = f"{node.path.rpartition('.')[2]}: {name}"

@@ -9,14 +9,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 
-from blocks import Head, Plan
+from blocks import Head, Plan, Registry
+from blocks.blocktype import BlockType, Layer
 from blocks.command import Command
 from blocks.plan import PlannedStage
-from blocks.stacks import BlockType, Layer
+from blocks.say import say
 from blocks_compiler import units
 from blocks_compiler.commands.options import add_json, add_recipe, plan_of
 from blocks_compiler.commands.page import Cell, Page, Table
-from blocks_compiler.describe import block_options, options, sentence
+from blocks_compiler.describe import besides, block_options, options, sentence
 from blocks_compiler.families import family
 from blocks_compiler.fold import Folded, Repeat, fold
 from blocks_compiler.sizes import ParameterCounts
@@ -45,7 +46,7 @@ def run(args: Namespace) -> int:
     elif args.json:
         print(json.dumps(as_json(plan), indent=2))
     else:
-        _Show(plan, Page(color=args.color), every=args.all).show()
+        _Show(plan, Page(color=args.color), args.registry, every=args.all).show()
     return 0
 
 
@@ -60,8 +61,8 @@ def as_json(plan: Plan) -> dict[str, object]:
             {
                 "path": layer.path,
                 "block": layer.type.name,
-                "mixer": layer.type.mixer.name,
-                "parameters": sizes.block[layer.type],
+                "mixer": layer.type.mixer_name,
+                "parameters": sizes.of(layer),
             }
             for layer in plan.layers
         ],
@@ -69,8 +70,8 @@ def as_json(plan: Plan) -> dict[str, object]:
 
 
 class _Show:
-    def __init__(self, plan: Plan, page: Page, *, every: bool) -> None:
-        self.plan, self.page, self.every = plan, page, every
+    def __init__(self, plan: Plan, page: Page, registry: Registry, *, every: bool) -> None:
+        self.plan, self.page, self.registry, self.every = plan, page, registry, every
         self.sizes = ParameterCounts(plan)
         self.mixers: dict[BlockType, str] = {}
         self.families = {block: family(block.mixer) for block in self.sizes.counts}
@@ -96,6 +97,7 @@ class _Show:
             shown = (Cell(bold, "bold"), " ", Cell(dim, "dim"))
             parts += ["   " if parts else "", *(shown if bold == first else shown[::-1])]
         page.line(*parts)
+        self._sentence()
         self._pattern()
         for stage in plan.stages:
             page.line()
@@ -103,6 +105,12 @@ class _Show:
                 self._stage(stage)
             else:
                 self._stack(stage)
+
+    def _sentence(self) -> None:
+        """The sentence of the recipe, where it has one."""
+        text = say(self.plan, registry=self.registry)
+        for number, line in enumerate(textwrap.wrap(text or "", min(self.page.width or 100, 100) - 15)):
+            self.page.line(Cell(f"{'' if number else 'in a sentence':<15}", "dim"), line)
 
     def _pattern(self) -> None:
         layers = self.plan.layers
@@ -160,13 +168,12 @@ class _Show:
                 Cell(block.name, self.families[block]),
                 f"{count:,} ×",
                 f"{share} (asked {said})" if said else share,
-                block.mixer.name,
+                block.mixer_name,
                 _around(block),
                 units.count(self.sizes.block[block]),
             )
-            for line in textwrap.wrap(
-                sentence(block_options(self.plan, block)), (self.page.width or 100) - 5
-            ):
+            said_of = "; ".join(filter(None, (self._options(block), *besides(block))))
+            for line in textwrap.wrap(said_of, (self.page.width or 100) - 5):
                 table.add(Cell(f"   {line}", "dim"))
         return table
 
@@ -195,7 +202,7 @@ class _Show:
 
     def _block(self, layer: Layer) -> Iterator[Cell | str]:
         block, style = layer.type, self.families[layer.type]
-        parameters = self.sizes.block[block]
+        parameters = self.sizes.of(layer)
         yield Cell(layer.symbol, style)
         yield Cell(block.name, style)
         yield self._mixer(block)
@@ -224,10 +231,23 @@ class _Show:
     def _mixer(self, block: BlockType) -> str:
         """`multi_head n_heads 32, n_kv_heads 8`."""
         if block not in self.mixers:
-            self.mixers[block] = (
-                f"{block.mixer.name} {sentence(block_options(self.plan, block, deep=False))}".strip()
-            )
+            self.mixers[block] = block.mixer_name
+            if not block.join:
+                said = sentence(block_options(self.plan, block, deep=False))
+                self.mixers[block] = f"{block.mixer_name} {said}".strip()
         return self.mixers[block]
+
+    def _options(self, block: BlockType) -> str:
+        """The options of the mixer; of each of several, under its name."""
+        if not block.join:
+            return sentence(block_options(self.plan, block))
+        entries = self.plan.canonical.blocks
+        said = []
+        for branch in block.branches:
+            entry = entries.get(branch.name)
+            told = sentence(options(branch.mixer, entry.options if entry is not None else ()))
+            said.append(f"{branch.name}: {told}" if told else branch.name)
+        return "; ".join(said)
 
     def _share(self, parameters: int) -> str:
         return units.percent(parameters, self.sizes.total)
@@ -239,7 +259,7 @@ def _length(items: Folded[BlockType]) -> int:
 
 def _around(block: BlockType) -> str:
     norm = block.norm.name if block.norm is not None else "no norm"
-    return f"{block.residual}-{norm}" if block.residual in ("pre", "post") else f"{norm}, no residual"
+    return f"{norm}, no residual" if block.residual == "none" else f"{block.residual}-{norm}"
 
 
 COMMAND = Command(

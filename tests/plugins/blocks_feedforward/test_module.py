@@ -8,7 +8,8 @@ from transformers import GPT2Config, LlamaConfig
 from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
 from transformers.models.llama.modeling_llama import LlamaMLP
 
-from blocks_feedforward.module import ACTIVATIONS, MLP, GatedMLP
+from blocks_compiler.backends.runtime import init_weights
+from blocks_feedforward.module import ACTIVATIONS, MLP, GatedMLP, LowRank
 
 
 def test_gelu_tanh_mlp_is_gpt2s():
@@ -73,3 +74,25 @@ def test_relu2_is_a_squared_relu_between_the_maps():
     torch.testing.assert_close(
         module(x)[0], F.relu(x @ module.in_proj.weight.T) ** 2 @ module.out_proj.weight.T
     )
+
+
+def test_a_low_rank_map_starts_at_zero_and_is_one_of_low_rank():
+    module = LowRank(12, rank=3)
+    init_weights(module, seed=1)
+    x = torch.randn(2, 5, 12)
+    y, state = module(x)
+    assert state is None
+    assert torch.equal(y, torch.zeros_like(x))
+    assert module.down_proj.weight.std() > 0.01
+    torch.nn.init.normal_(module.up_proj.weight)
+    product = module.up_proj.weight @ module.down_proj.weight
+    torch.testing.assert_close(module(x)[0], x @ product.T, rtol=1e-5, atol=1e-5)
+    assert torch.linalg.matrix_rank(product).item() == 3
+
+
+def test_a_low_rank_map_learns_from_its_start():
+    module = LowRank(12, rank=3)
+    init_weights(module, seed=1)
+    module(torch.randn(2, 5, 12))[0].sum().backward()
+    assert module.up_proj.weight.grad.abs().sum() > 0
+    assert module.down_proj.weight.grad.abs().sum() == 0

@@ -1,11 +1,12 @@
-"""The head: a linear map, in every shape and precision, whichever way it multiplies."""
+"""The language-model head: a linear map, in every shape and precision, whichever way it multiplies, and shaped."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from transformers import Gemma2Config, Gemma2ForCausalLM, T5Config, T5ForConditionalGeneration
 
-from blocks_heads.module import LMHead
+from blocks_heads.module import LMHead, ShapedLMHead
 
 
 def head(bias: bool = False, dtype: torch.dtype = torch.float64) -> LMHead:
@@ -64,3 +65,45 @@ def test_a_table_can_be_shared_with_an_embedding() -> None:
     made(embedding(torch.tensor([[3]]))).sum().backward()
     assert embedding.weight.grad is not None
     assert embedding.weight.grad.abs().sum(1).gt(0).all()
+
+
+def test_a_soft_cap_is_gemma_2s() -> None:
+    config = Gemma2Config(
+        vocab_size=12, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=4, final_logit_softcapping=2.0, initializer_range=3.0,
+    )  # fmt: skip
+    theirs = Gemma2ForCausalLM(config).eval()
+    ours = ShapedLMHead(8, 12, logit_cap=2.0)
+    ours.weight = theirs.lm_head.weight
+    ids = torch.tensor([[1, 5, 7]])
+    hidden = theirs.model(ids).last_hidden_state
+    logits = theirs(ids).logits
+    assert logits.abs().max() > 1.5
+    torch.testing.assert_close(ours(hidden), logits, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(ours(hidden[:, -1:]), logits[:, -1:], rtol=1e-6, atol=1e-6)
+
+
+def test_a_scale_before_the_tied_table_is_t5s() -> None:
+    config = T5Config(
+        vocab_size=12, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2, decoder_start_token_id=0,
+        tie_word_embeddings=True,
+    )  # fmt: skip
+    theirs = T5ForConditionalGeneration(config).eval()
+    ours = ShapedLMHead(8, 12, scale=8**-0.5)
+    ours.weight = theirs.shared.weight
+    ids = torch.tensor([[1, 5, 7]])
+    found = theirs(input_ids=ids, decoder_input_ids=ids, output_hidden_states=True)
+    torch.testing.assert_close(ours(found.decoder_hidden_states[-1]), found.logits, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("tokens", [1, 5])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_factorised_head_maps_to_the_columns_of_the_table(bias: bool, tokens: int) -> None:
+    made = ShapedLMHead(8, 12, dim=3, bias=bias, scale=0.5, logit_cap=1.5)
+    assert made.weight.shape == (12, 3)
+    assert made.in_proj is not None
+    x = torch.randn(2, tokens, 8)
+    narrow = x @ made.in_proj.weight.T * 0.5
+    expected = 1.5 * torch.tanh(F.linear(narrow, made.weight, made.bias) / 1.5)
+    torch.testing.assert_close(made(x), expected, rtol=1e-6, atol=1e-6)
+    assert made(x).abs().max() < 1.5

@@ -6,6 +6,7 @@ from torch import nn
 
 from blocks import Call, Norm
 from blocks_norms.module import RMSNorm as RMSNormModule
+from blocks_norms.module import UnitOffsetRMSNorm
 from blocks_norms.specs import LayerNorm, RMSNorm
 
 
@@ -13,13 +14,18 @@ from blocks_norms.specs import LayerNorm, RMSNorm
     ("norm", "call"),
     [
         (RMSNorm(eps=1e-6), Call("blocks_norms.module:RMSNorm", (8,), {"eps": 1e-6})),
+        (RMSNorm(unit_offset=True), Call("blocks_norms.module:UnitOffsetRMSNorm", (8,), {"eps": 1e-5})),
         (LayerNorm(), Call("torch.nn:LayerNorm", (8,), {"eps": 1e-5})),
         (LayerNorm(bias=False), Call("torch.nn:LayerNorm", (8,), {"eps": 1e-5, "bias": False})),
     ],
 )
 def test_built_as_declared(norm: Norm, call: Call) -> None:
     assert norm.call(8) == call
-    classes = {"blocks_norms.module:RMSNorm": RMSNormModule, "torch.nn:LayerNorm": nn.LayerNorm}
+    classes = {
+        "blocks_norms.module:RMSNorm": RMSNormModule,
+        "blocks_norms.module:UnitOffsetRMSNorm": UnitOffsetRMSNorm,
+        "torch.nn:LayerNorm": nn.LayerNorm,
+    }
     module = classes[call.target](*call.args, **call.kwargs)
     assert sum(p.numel() for p in module.parameters()) == norm.cost().parameters(8)
     assert module.eps == norm.eps  # type: ignore[attr-defined]

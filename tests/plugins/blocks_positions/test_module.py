@@ -1,25 +1,25 @@
-"""Rotary positions against transformers'; learned and sinusoidal ones against their definitions."""
-
-import math
+"""Rotary positions and their scalings against transformers'."""
 
 import pytest
 import torch
 from transformers import GPTNeoXConfig, LlamaConfig
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.models.gpt_neox import modeling_gpt_neox as neox
 from transformers.models.llama import modeling_llama as llama
 
-from blocks_positions.module import LearnedPositions, LinearScaledRoPE, Llama3RoPE, RoPE, SinusoidalPositions
+from blocks_positions.module import DynamicRoPE, LinearScaledRoPE, Llama3RoPE, RoPE, YarnRoPE
 
 LLAMA3 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
 
 
-def llama_rope(q, k, positions, **rope):
-    config = LlamaConfig(
-        hidden_size=q.shape[-1] * 2,
-        num_attention_heads=2,
-        max_position_embeddings=131072,
-        rope_parameters=rope,
+def llama_config(head_dim, max_len=131072, **rope):
+    return LlamaConfig(
+        hidden_size=head_dim * 2, num_attention_heads=2, max_position_embeddings=max_len, rope_parameters=rope
     )
+
+
+def llama_rope(q, k, positions, **rope):
+    config = llama_config(q.shape[-1], **rope)
     cos, sin = llama.LlamaRotaryEmbedding(config)(q, positions[None])
     return llama.apply_rotary_pos_emb(q, k, cos, sin, unsqueeze_dim=2)
 
@@ -36,6 +36,10 @@ def llama_rope(q, k, positions, **rope):
         (
             Llama3RoPE(64, theta=5e5, rotary_dim=64, original_max_len=8192, **LLAMA3),
             {"rope_type": "llama3", "rope_theta": 5e5, "original_max_position_embeddings": 8192, **LLAMA3},
+        ),
+        (
+            YarnRoPE(64, factor=4.0, original_max_len=2048),
+            {"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": 2048},
         ),
         (
             Llama3RoPE(64, theta=1e4, rotary_dim=None, original_max_len=128, **LLAMA3),
@@ -108,72 +112,148 @@ def test_llama3_needs_ordered_factors():
         Llama3RoPE(8, low_freq_factor=4.0, high_freq_factor=4.0)
 
 
-def learned():
-    module = LearnedPositions(6, max_len=16)
-    module.init_weights(torch.Generator().manual_seed(0))
-    return module
+YARNS = [
+    {"factor": 4.0, "original_max_len": 2048},
+    {"factor": 16.0, "original_max_len": 4096, "beta_fast": 24.0, "beta_slow": 2.0},
+    {"factor": 1.0, "original_max_len": 64},
+    {"factor": 40.0, "original_max_len": 4096, "attention_factor": 1.2},
+    {"factor": 2.0, "original_max_len": 7},  # not one pair turns 32 times
+]
 
 
-@pytest.mark.parametrize("module", [learned(), SinusoidalPositions(6)])
-@pytest.mark.parametrize("split", [0, 1, 5, 11])
-def test_stage_positions_split(module, split):
-    x = torch.randn(2, 11, 6)
-    y, state = module(x)
-    y1, state1 = module(x[:, :split])
-    y2, state2 = module(x[:, split:], state1)
-    assert torch.equal(torch.cat((y1, y2), dim=1), y)
-    assert torch.equal(state2, state)
-    assert state.dtype == torch.int64
-    assert state.tolist() == [11, 11]
+@pytest.mark.parametrize("theta", [1e4, 5e5])
+@pytest.mark.parametrize("head_dim", [8, 64, 128])
+@pytest.mark.parametrize("options", YARNS)
+def test_yarn_has_transformers_frequencies_and_temperature(options, head_dim, theta):
+    names = {"original_max_len": "original_max_position_embeddings"}
+    theirs = {names.get(name, name): value for name, value in options.items()}
+    config = llama_config(head_dim, rope_type="yarn", rope_theta=theta, **theirs)
+    freq, factor = ROPE_INIT_FUNCTIONS["yarn"](config, torch.device("cpu"))
+    ours = YarnRoPE(head_dim, theta=theta, **options)
+    torch.testing.assert_close(ours.frequencies(torch.zeros(1, 1, 1)), freq, rtol=1e-6, atol=0)
+    assert ours.attention_factor == pytest.approx(factor, rel=1e-12)
 
 
-@pytest.mark.parametrize("module", [learned(), SinusoidalPositions(6)])
-def test_stage_positions_count_real_tokens(module):
-    x = torch.randn(1, 4, 6)
-    y, state = module(x)
-    for order, mask in (([0, 0, 0, 1, 2, 3], "001111"), ([0, 1, 2, 3, 0, 0], "111100")):
-        real = torch.tensor([[c == "1" for c in mask]])
-        z, after = module(x[:, order], None, real)
-        assert torch.equal(z[real], y[0])
-        assert torch.equal(after, state)
-        assert torch.equal(module(x, after)[0], module(x, state)[0])
+def test_yarn_keeps_fast_pairs_and_slows_slow_ones_down():
+    plain, scaled = (
+        rope.frequencies(torch.zeros(1, 1, 1, dtype=torch.float64))
+        for rope in (RoPE(128), YarnRoPE(128, factor=8.0, original_max_len=4096))
+    )
+    turns = 4096 * plain / (2 * torch.pi)
+    assert torch.equal(scaled[turns > 40], plain[turns > 40])
+    torch.testing.assert_close(scaled[turns < 0.8], plain[turns < 0.8] / 8)
+    assert (scaled.diff() < 0).all()
 
 
-def test_sinusoids_are_the_papers():
-    y, _ = SinusoidalPositions(6)(torch.zeros(1, 5, 6))
-    for position in range(5):
-        for i in range(3):
-            angle = position / 10000 ** (2 * i / 6)
-            assert y[0, position, 2 * i].item() == pytest.approx(math.sin(angle), abs=1e-6)
-            assert y[0, position, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=1e-6)
+def test_yarn_multiplies_rotated_channels_alone():
+    q, positions = torch.randn(1, 5, 2, 16), torch.arange(5)
+    rope = YarnRoPE(16, rotary_dim=8, factor=2.0, original_max_len=64)
+    turned, _ = rope(q, q, positions)
+    assert torch.equal(turned[..., 8:], q[..., 8:])
+    norms = turned[..., :8].norm(dim=-1) / q[..., :8].norm(dim=-1)
+    torch.testing.assert_close(norms, torch.full_like(norms, rope.attention_factor))
 
 
-def test_odd_width_has_no_sinusoids():
-    with pytest.raises(ValueError, match="even"):
-        SinusoidalPositions(5)
+@pytest.mark.parametrize("length", [1, 31, 32, 33, 64, 500])
+@pytest.mark.parametrize("factor", [1.0, 2.0, 4.0])
+def test_the_last_token_of_a_sequence_has_transformers_dynamic_theta(length, factor):
+    config = llama_config(16, max_len=32, rope_type="dynamic", rope_theta=1e4, factor=factor)
+    freq, _ = ROPE_INIT_FUNCTIONS["dynamic"](config, torch.device("cpu"), seq_len=length)
+    ours = DynamicRoPE(16, factor=factor, original_max_len=32)
+    last = ours.frequencies(torch.tensor([[[length - 1.0]]]))[0, 0]
+    torch.testing.assert_close(last, freq, rtol=1e-6, atol=0)
 
 
-def test_positions_past_the_table_are_errors():
-    module = learned()
-    with pytest.raises(ValueError, match=r"17 tokens are more than the 16 learned positions \(max_len\)"):
-        module(torch.zeros(1, 17, 6))
-    with pytest.raises(IndexError):
-        module(torch.zeros(1, 1, 6), torch.tensor([16]))
+def test_dynamic_is_what_transformers_decodes_step_by_step():
+    config = llama_config(16, max_len=8, rope_type="dynamic", rope_theta=1e4, factor=2.0)
+    theirs, ours = llama.LlamaRotaryEmbedding(config), DynamicRoPE(16, factor=2.0, original_max_len=8)
+    q, k = torch.randn(1, 24, 2, 16), torch.randn(1, 24, 1, 16)
+    whole = ours(q, k, torch.arange(24))
+    for t in range(24):
+        cos, sin = theirs(q, torch.tensor([[t]]))
+        step = llama.apply_rotary_pos_emb(q[:, t : t + 1], k[:, t : t + 1], cos, sin, unsqueeze_dim=2)
+        for a, b in zip(whole, step, strict=True):
+            torch.testing.assert_close(a[:, t : t + 1], b, rtol=1e-6, atol=1e-6)
 
 
-def test_learned_positions_start_small_and_seeded():
-    a, b = learned(), learned()
-    assert torch.equal(a.weight, b.weight)
-    assert 0.01 < a.weight.std() < 0.03
+def test_dynamic_is_plain_up_to_the_original_length_and_the_same_in_chunks():
+    q, positions = torch.randn(2, 40, 2, 8, dtype=torch.float64), torch.arange(40)
+    ours = DynamicRoPE(8, factor=2.0, original_max_len=16)
+    whole, _ = ours(q, q, positions)
+    torch.testing.assert_close(whole[:, :16], RoPE(8)(q, q, positions)[0][:, :16], rtol=1e-12, atol=1e-12)
+    assert not torch.allclose(whole[:, 16:], RoPE(8)(q, q, positions)[0][:, 16:])
+    for size in (1, 7, 16):
+        parts = [
+            ours(q[:, i : i + size], q[:, i : i + size], positions[i : i + size])[0]
+            for i in range(0, 40, size)
+        ]
+        assert torch.equal(torch.cat(parts, dim=1), whole)
 
 
-@pytest.mark.parametrize("module", [learned(), SinusoidalPositions(6)])
-def test_stages_export_and_compile(module):
-    shapes = ({0: torch.export.Dim("B"), 1: torch.export.Dim("T")},)
-    exported = torch.export.export(module, (torch.randn(2, 5, 6),), dynamic_shapes=shapes).module()
-    x = torch.randn(3, 7, 6)
-    expected = module(x)
-    torch.testing.assert_close(exported(x), expected)
-    compiled = torch.compile(module, fullgraph=True, backend="eager")
-    torch.testing.assert_close(compiled(x), expected)
-    torch.testing.assert_close(compiled(x[:, :1], expected[1]), module(x[:, :1], expected[1]))
+@pytest.mark.parametrize("make", [
+    lambda **o: LinearScaledRoPE(8, factor=2.0, **o),
+    lambda **o: DynamicRoPE(8, factor=2.0, original_max_len=4, **o),
+    lambda **o: YarnRoPE(8, factor=2.0, original_max_len=64, **o),
+    lambda **o: Llama3RoPE(8, **o),
+])  # fmt: skip
+def test_every_scaling_turns_neighbours_too(make):
+    q, positions = torch.randn(2, 9, 2, 8), torch.arange(9).expand(2, 9) + torch.tensor([[0], [5]])
+    order = torch.tensor([0, 4, 1, 5, 2, 6, 3, 7])  # halves as neighbours
+    halves, neighbours = make()(q, q, positions)[0], make(interleaved=True)(q[..., order], q, positions)[0]
+    torch.testing.assert_close(neighbours, halves[..., order])
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: DynamicRoPE(8, rotary_dim=2, factor=2.0, original_max_len=4), "a second one"),
+        (lambda: YarnRoPE(8, factor=2.0, original_max_len=64, beta_fast=1.0), "not below"),
+        (lambda: YarnRoPE(8, factor=2.0, original_max_len=6), "above 2 pi"),
+        (lambda: YarnRoPE(8, theta=1.0, factor=2.0, original_max_len=64), "theta above 1"),
+    ],
+)
+def test_scalings_that_cannot_be_are_refused(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (LinearScaledRoPE(64, factor=4.0), {"rope_type": "linear", "factor": 4.0}),
+        (
+            Llama3RoPE(64, theta=1e4, original_max_len=512, **LLAMA3),
+            {"rope_type": "llama3", "original_max_position_embeddings": 512, **LLAMA3},
+        ),
+    ],
+)
+def test_other_scalings_have_transformers_frequencies(ours, theirs):
+    config = llama_config(64, rope_theta=1e4, **theirs)
+    freq, factor = ROPE_INIT_FUNCTIONS[theirs["rope_type"]](config, torch.device("cpu"))
+    assert factor == 1.0
+    torch.testing.assert_close(ours.frequencies(torch.zeros(1, 1, 1)), freq, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("interleaved", [False, True])
+def test_no_token_and_no_row_are_possible(interleaved):
+    rope = RoPE(8, rotary_dim=4, interleaved=interleaved)
+    for shape in ((2, 0, 3, 8), (0, 5, 3, 8)):
+        q, k = rope(torch.zeros(shape), torch.zeros(shape), torch.arange(shape[1]))
+        assert q.shape == k.shape == shape
+
+
+@pytest.mark.parametrize("rope", [
+    RoPE(8, interleaved=True), DynamicRoPE(8, factor=2.0, original_max_len=4),
+    YarnRoPE(8, factor=2.0, original_max_len=64, rotary_dim=4),
+])  # fmt: skip
+def test_they_compile_and_export(rope):
+    q, k, positions = torch.randn(2, 5, 2, 8), torch.randn(2, 5, 1, 8), torch.arange(5)
+    expected = rope(q, k, positions)
+    compiled = torch.compile(rope, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(q, k, positions), expected)
+    B, T = torch.export.Dim("B"), torch.export.Dim("T")
+    exported = torch.export.export(
+        rope, (q, k, positions), dynamic_shapes=({0: B, 1: T}, {0: B, 1: T}, {0: T})
+    )
+    longer = torch.randn(3, 9, 2, 8), torch.randn(3, 9, 1, 8), torch.arange(9)
+    torch.testing.assert_close(exported.module()(*longer), rope(*longer))
