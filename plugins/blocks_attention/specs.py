@@ -7,11 +7,18 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from blocks import Call, Complaint, Cost, D, Inside, Mixer, Op, Position, Sizes, T, minimum
+from blocks import Call, Complaint, Cost, Inside, Mixer, Norm, Position, Sizes
+from blocks_attention.checks import complaints
+from blocks_attention.costs import cost
+from blocks_attention.drawing import inside
 
 
 class MultiHead(Mixer):
-    """Scaled dot-product attention with several heads (Vaswani et al. 2017, arXiv:1706.03762, section 3.2)."""
+    """Scaled dot-product attention with several heads (Vaswani et al. 2017, arXiv:1706.03762, section 3.2).
+
+    With a memory, cross attention: keys and values are those of another stream, all of them seen. With keys
+    and values of an earlier block, only queries are its own (Brandon et al. 2024, arXiv:2405.12981).
+    """
 
     module = "blocks_attention.module:Attention"
     symbol = "*"
@@ -32,63 +39,35 @@ class MultiHead(Mixer):
     out_bias: bool = Field(False, description="bias in the output projection")
     mask: Literal["causal", "bidirectional"] = Field("causal", description="which tokens a token sees")
     window: int | None = Field(
-        None, gt=0, description="a token sees itself and the window - 1 tokens before it"
+        None,
+        gt=0,
+        description="tokens that a token sees on one side, itself among them: before it, and after it where "
+        "the mask is bidirectional; default: all",
     )
-    position: Position | None = Field(None, description="position applied to queries and keys")
+    global_tokens: int | None = Field(
+        None,
+        gt=0,
+        description="with a window, the first tokens of a sequence that are seen from any distance, and where "
+        "the mask is bidirectional see everything: 1 for a [CLS], 4 for attention sinks; default: none",
+    )
+    position: Position | None = Field(
+        None,
+        description="how order enters: turns queries and keys (rope), biases the scores (alibi, relative), or is "
+        "added to what queries and keys are projected from (sinusoidal, learned); positions count the real "
+        "tokens before a token",
+    )
+    qk_norm: Norm | None = Field(
+        None, description="norm of each query and key over the channels of its head, before the position"
+    )
+    score_scale: float | None = Field(
+        None, gt=0, description="factor of every query-key product; default: head_dim^-0.5"
+    )
+    score_cap: float | None = Field(
+        None, gt=0, description="soft bound c of the scores: s becomes c * tanh(s / c); default: none"
+    )
 
     def check(self, sizes: Sizes) -> Iterator[Complaint]:
-        d_model, heads = sizes.d_model, self.n_heads
-        if heads is not None and self.head_dim is None and d_model % heads:
-            fits = [n for n in range(1, d_model + 1) if d_model % n == 0]
-            below = max((n for n in fits if n < heads), default=None)
-            above = min((n for n in fits if n > heads), default=None)
-            near = " or ".join(str(n) for n in (below, above) if n is not None)
-            yield Complaint(
-                "n_heads",
-                f"{heads} heads do not divide d_model = {d_model}",
-                label=f"{d_model} / {heads} = {d_model / heads:.2f}",
-                help=f"use {near} heads, or set head_dim",
-                code="B0307",
-                related=("d_model",),
-            )
-            return
-        bound = self.bind(sizes)
-        assert bound.n_heads is not None
-        assert bound.head_dim is not None
-        if self.n_heads is None and self.head_dim is not None and d_model % self.head_dim:
-            yield Complaint(
-                "head_dim",
-                f"heads of {self.head_dim} channels do not divide d_model = {d_model}",
-                label=f"{d_model} / {self.head_dim} = {d_model / self.head_dim:.2f}",
-                help="set n_heads as well: head_dim is free of d_model then",
-                code="B0307",
-                related=("d_model",),
-            )
-        elif self.n_kv_heads is not None and bound.n_heads % self.n_kv_heads:
-            fits = [n for n in range(1, bound.n_heads + 1) if bound.n_heads % n == 0]
-            yield Complaint(
-                "n_kv_heads",
-                f"{self.n_kv_heads} key/value heads cannot serve {bound.n_heads} query heads evenly",
-                help=f"n_kv_heads is one of {', '.join(map(str, fits))}",
-                code="B0306",
-            )
-        if self.window is not None and self.mask == "bidirectional":
-            yield Complaint(
-                "window",
-                "a window looks back, and a bidirectional mask looks both ways",
-                help="leave out window, or use mask: causal",
-                code="B0312",
-            )
-        if self.position is not None:
-            if self.position.where != "heads":
-                yield Complaint(
-                    "position",
-                    f"{self.position.name} positions are added to the embeddings, not to queries and keys",
-                    help="write `- position: ...` after `- embed: ...`",
-                    code="B0313",
-                )
-            else:
-                yield from self.check_slot("position", Sizes(bound.head_dim))
+        yield from complaints(self, sizes)
 
     def bind(self, sizes: Sizes) -> Self:
         heads, dim = self.n_heads, self.head_dim
@@ -99,80 +78,73 @@ class MultiHead(Mixer):
             heads = max(1, sizes.d_model // dim)
         dim = dim or sizes.d_model // heads
         update: dict[str, Any] = {"n_heads": heads, "head_dim": dim, "n_kv_heads": self.n_kv_heads or heads}
-        if self.position is not None and self.position.where == "heads":
-            update["position"] = self.position.bind(Sizes(dim))
-        return self.model_copy(update=update)
+        bound = self.model_copy(update=update)
+        slots = {name: inner.bind(bound.slot_sizes(name, sizes)) for name, inner in bound.slots().items()}
+        return bound.model_copy(update=slots)
+
+    def slot_sizes(self, name: str, sizes: Sizes) -> Sizes:
+        """The sizes that a slot of the bound mixer is bound to."""
+        assert self.n_heads is not None
+        assert self.head_dim is not None
+        if name == "position" and self.position is not None and self.position.where != "heads":
+            return sizes if self.position.where == "stream" else Sizes(self.n_heads)
+        return Sizes(self.head_dim)
 
     def capabilities(self) -> frozenset[str]:
-        return frozenset({"causal", "cached", "padded"} if self.mask == "causal" else {"padded"})
+        causal = frozenset({"causal", "cached", "padded"})
+        if self.memory_width is not None:
+            return causal | {"cross"}
+        if self.borrows:
+            return causal | {"borrows"}
+        return (causal if self.mask == "causal" else frozenset({"padded"})) | {"cross", "borrows"}
 
-    def _sizes(self) -> tuple[Any, Any, Any]:
-        """Heads, key/value heads and channels a head: numbers once bound, else with d_model = D."""
-        dim: Any = self.head_dim or (D / self.n_heads if self.n_heads else 64)
-        heads: Any = self.n_heads or D / dim
-        return heads, self.n_kv_heads or heads, dim
+    def lends(self) -> tuple[Any, ...] | None:
+        """Key/value heads, channels a head, what has turned the keys; None where keys are not all kept."""
+        if self.mask != "causal" or self.window is not None or self.borrows or self.memory_width is not None:
+            return None
+        turned = self.position if self.position is not None and self.position.where == "heads" else None
+        if turned is None:
+            return self.n_kv_heads, self.head_dim, "keys not turned"
+        fields = type(turned).model_fields
+        changed = ((name, getattr(turned, name)) for name in fields)
+        options = [f"{name}={value!r}" for name, value in changed if value != fields[name].default]
+        return self.n_kv_heads, self.head_dim, f"{turned.name}({', '.join(options)})"
 
     def call(self, width: int) -> Call:
-        heads, kv_heads, dim = self.n_heads, self.n_kv_heads, self.head_dim
-        assert heads is not None
-        assert dim is not None
-        options: dict[str, Any] = {"n_heads": heads, "n_kv_heads": kv_heads, "head_dim": dim}
-        if self.window is not None:
-            options["window"] = self.window
-        options |= {"qkv_bias": self.qkv_bias, "out_bias": self.out_bias}
-        if self.mask == "bidirectional":
-            options["causal"] = False
-        options["position"] = self.position.call(dim) if self.position is not None else None
-        sliding = "blocks_attention.module:SlidingWindowAttention"
-        return Call(sliding if self.window is not None else self.module, (width,), options)
+        sizes = Sizes(width)
+        options: dict[str, Any] = {
+            "n_heads": self.n_heads, "n_kv_heads": self.n_kv_heads, "head_dim": self.head_dim
+        }  # fmt: skip
+        if self.memory_width is not None:
+            target, options = "cross:CrossAttention", {"memory_width": self.memory_width} | options
+        elif self.borrows:
+            target = "borrowed:BorrowedAttention"
+        elif self.window is None:
+            target = "module:Attention"
+        elif self.mask == "bidirectional":
+            target = "local:LocalAttention"
+        else:
+            target = "sinks:SinkAttention" if self.global_tokens else "window:SlidingWindowAttention"
+        given: dict[str, Any] = {"window": self.window, "global_tokens": self.global_tokens}
+        given |= {"qkv_bias": self.qkv_bias or None, "out_bias": self.out_bias or None}
+        if target == "module:Attention" and self.mask == "bidirectional":
+            given["causal"] = False
+        if self.position is not None:
+            given["position"] = self.position.call(self.slot_sizes("position", sizes).d_model)
+            given["position_at"] = self.position.where if self.position.where != "heads" else None
+        if self.qk_norm is not None:
+            assert self.head_dim is not None
+            given["q_norm"] = self.qk_norm.call(self.head_dim)
+            given["k_norm"] = None if self.borrows else self.qk_norm.call(self.head_dim)
+        given |= {"score_scale": self.score_scale, "score_cap": self.score_cap}
+        options |= {name: value for name, value in given.items() if value is not None}
+        return Call(f"blocks_attention.{target}", (width,), options)
 
     def cost(self) -> Cost:
-        heads, kv_heads, dim = self._sizes()
-        queries, keys = heads * dim, kv_heads * dim
-        weights = D * (queries + 2 * keys) + queries * D
-        biases = self.qkv_bias * (queries + 2 * keys) + self.out_bias * D
-        if self.mask == "bidirectional":
-            return Cost(weights + biases, 2 * weights * T + 4 * queries * T * T)
-        if self.window is None:
-            return Cost(
-                params=weights + biases,
-                flops=2 * weights * T + 4 * queries * T * T,
-                step=2 * weights + 4 * queries * (T + 1),
-                state=2 * keys * T,
-            )
-        # Blocks of W queries over 2W keys: exact up to 2W tokens and at multiples of W.
-        held: Any = minimum(T, self.window - 1) if self.window > 1 else 0
-        return Cost(
-            params=weights + biases,
-            flops=2 * weights * T + 4 * queries * T * minimum(T, 2 * self.window),
-            step=2 * weights + 4 * queries * (held + 1),
-            state=2 * keys * held,
-            state_int64=1,
-        )
+        return cost(self)
 
     def inside(self) -> Inside:
-        heads, kv_heads, dim = self._sizes()
-
-        def project(name: str, count: Any) -> Op:
-            size = count * dim
-            return Op(
-                name, "linear", ("x",), ("B", "T", size), D * size + self.qkv_bias * size, fuse="qkv_proj"
-            )
-
-        ops = [project("q_proj", heads), project("k_proj", kv_heads), project("v_proj", kv_heads)]
-        queries, keys = "q_proj", "k_proj"
-        if self.position is not None:
-            ops.append(
-                Op("position", "position", (queries, keys), ("B", "T", heads * dim), label=self.position.name)
-            )
-            queries = keys = "position"
-        seen = f"window {self.window}" if self.window else self.mask
-        ops += [
-            Op("scores", "scores", tuple(dict.fromkeys((queries, keys, "v_proj"))), ("B", "T", heads * dim),
-               label=f"softmax attention, {seen}"),
-            Op("out_proj", "linear", ("scores",), ("B", "T", D), heads * dim * D + self.out_bias * D),
-        ]  # fmt: skip
-        return Inside(tuple(ops))
+        return inside(self)
 
 
 class GroupedQuery(MultiHead):
@@ -194,6 +166,16 @@ class MultiQuery(MultiHead):
 class SlidingWindow(MultiHead):
     """Attention to the last `window` tokens (Beltagy et al. 2020, arXiv:2004.05150, section 3.1)."""
 
-    phrases: ClassVar[tuple[str, ...]] = ("sliding-window attention", "local attention", "SWA")
+    phrases: ClassVar[tuple[str, ...]] = (
+        "sliding-window attention",
+        "windowed attention",
+        "local attention",
+        "SWA",
+    )
 
-    window: int = Field(4096, gt=0, description="a token sees itself and the window - 1 tokens before it")
+    window: int = Field(
+        4096,
+        gt=0,
+        description="tokens that a token sees on one side, itself among them: before it, and after it where "
+        "the mask is bidirectional",
+    )

@@ -1,9 +1,10 @@
-"""Every mixer that blocks ships holds the conformance suite, with no waiver."""
+"""Every mixer that blocks ships holds the conformance suite; the one waiver says why."""
 
 from blocks.testing import conformance
 from blocks_attention.specs import GroupedQuery, MultiHead, MultiQuery, SlidingWindow
-from blocks_feedforward.specs import MLP, GatedMLP
-from blocks_positions.specs import RoPE
+from blocks_feedforward.specs import MLP, GatedMLP, LowRank
+from blocks_norms.specs import LayerNorm, RMSNorm
+from blocks_positions.specs import ALiBi, Learned, Relative, RoPE, Sinusoidal
 from blocks_ssm.specs import Mamba, Mamba2
 
 test_multi_head = conformance(MultiHead(n_heads=4, qkv_bias=True, out_bias=True), d_model=32)
@@ -17,11 +18,61 @@ test_sliding_window = conformance(
     SlidingWindow(n_heads=4, n_kv_heads=2, window=8, position=RoPE()), d_model=32
 )
 test_window_of_one = conformance(SlidingWindow(n_heads=2, window=1), d_model=16)
+test_capped_and_normed = conformance(
+    GroupedQuery(n_heads=4, n_kv_heads=2, qk_norm=RMSNorm(), score_cap=3.0, score_scale=0.5, position=RoPE()),
+    d_model=32,
+)
+test_alibi = conformance(MultiHead(n_heads=4, n_kv_heads=1, position=ALiBi()), d_model=32)
+test_relative_in_a_window = conformance(SlidingWindow(n_heads=4, window=8, position=Relative()), d_model=32)
+test_relative_both_ways = conformance(
+    MultiHead(n_heads=4, mask="bidirectional", position=Relative(bidirectional=True), score_scale=1.0),
+    d_model=32,
+)
+test_infused = conformance(MultiHead(n_heads=4, qkv_bias=True, position=Sinusoidal()), d_model=32)
+test_infused_window = conformance(
+    SlidingWindow(n_heads=4, window=8, position=Learned(max_len=256)), d_model=32
+)
+test_sinks = conformance(
+    SlidingWindow(n_heads=4, n_kv_heads=2, window=8, global_tokens=3, position=RoPE()), d_model=32
+)
+test_sinks_alone = conformance(
+    SlidingWindow(n_heads=2, window=1, global_tokens=2, score_cap=5.0, position=ALiBi()), d_model=16
+)
+test_both_sides = conformance(
+    MultiHead(n_heads=4, mask="bidirectional", window=6, position=RoPE(), score_cap=5.0), d_model=32
+)
+test_longformer = conformance(
+    MultiHead(n_heads=4, n_kv_heads=2, mask="bidirectional", window=5, global_tokens=3, position=Relative()),
+    d_model=32,
+)
+test_cross = conformance(
+    MultiHead(n_heads=4, n_kv_heads=2, qkv_bias=True, out_bias=True, qk_norm=LayerNorm()).reading(24),
+    d_model=32,
+)
+test_cross_capped = conformance(MultiQuery(n_heads=4, score_cap=5.0).reading(32), d_model=32)
+test_borrower = conformance(
+    GroupedQuery(n_heads=4, n_kv_heads=2, qk_norm=RMSNorm(), position=RoPE()).borrowing(), d_model=32
+)
+test_borrower_with_alibi = conformance(
+    MultiHead(n_heads=4, score_cap=5.0, position=ALiBi()).borrowing(), d_model=32
+)
 test_mlp = conformance(MLP(activation="relu2"), d_model=16)
 test_gated_mlp = conformance(GatedMLP(activation="geglu", bias=True), d_model=16)
 test_mamba = conformance(Mamba(d_state=8, chunk_size=8), d_model=32)
 test_mamba2 = conformance(Mamba2(n_heads=4, head_dim=16, d_state=8, chunk_size=8), d_model=32)
 test_mamba2_in_groups = conformance(
     Mamba2(n_heads=8, head_dim=8, d_state=8, n_groups=4, chunk_size=16, bias=True, norm_before_gate=True),
+    d_model=32,
+)
+test_low_rank = conformance(
+    LowRank(rank=4),
+    d_model=16,
+    waive={"every_weight_learns": "B starts at zero, so A learns from the second step on (Hu et al. 2021)"},
+)
+test_dynamic_rope = conformance(
+    MultiHead(n_heads=2, position=RoPE(scaling="dynamic", factor=2.0, original_max_len=8)), d_model=32
+)
+test_yarn_over_neighbours = conformance(
+    MultiHead(n_heads=2, position=RoPE(scaling="yarn", factor=2.0, original_max_len=32, interleaved=True)),
     d_model=32,
 )

@@ -1,8 +1,9 @@
 """The conformance suite: what every mixer must hold, one property a case, from what it declares.
 
     subject    the mixer under test: modules and inputs, made from a seed
+    surroundings    the memory that it reads, or the owner of the keys that it borrows
     measure    errors between tensors and between states
-    sizes, causality, splits, padding, cost, weights, declaration    the properties, one concept a file
+    sizes, causality, splits, padding, memory, cost, weights, declaration    the properties, one concept a file
     cases      the table of all cases and the capabilities that they need
     suite      the parametrised pytest
 

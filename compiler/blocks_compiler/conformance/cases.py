@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from blocks_compiler.conformance import causality, cost, declaration, padding, sizes, splits, weights
+from blocks_compiler.conformance import causality, cost, declaration, memory, padding, sizes, splits, weights
 from blocks_compiler.conformance.subject import Subject
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One property. `check` raises Violation where it does not hold."""
+    """One property. `check` raises Violation where it does not hold; `reads`: asked of those with a memory."""
 
     name: str
     check: Callable[[Subject], None]
     needs: frozenset[str] = frozenset()
+    reads: bool = False
 
     @property
     def about(self) -> str:
@@ -24,7 +25,7 @@ class Case:
 
     def applies(self, subject: Subject) -> bool:
         """Whether the mixer declares what this case needs."""
-        return self.needs <= subject.can
+        return self.needs <= subject.can and (subject.mixer.memory_width is not None or not self.reads)
 
 
 CAUSAL, CACHED, PADDED = frozenset({"causal"}), frozenset({"cached"}), frozenset({"padded"})
@@ -54,4 +55,9 @@ CASES = (
     Case("padded_batch", padding.padded_batch, PADDED),
     Case("padding_finite", padding.padding_finite, PADDED),
     Case("padded_state", padding.padded_state, PADDED | CAUSAL | CACHED),
+    Case("memory_needed", memory.memory_needed, reads=True),
+    Case("memory_gradient", memory.memory_gradient, reads=True),
+    Case("memory_padding", memory.memory_padding, reads=True),
+    Case("memory_rows", memory.memory_rows, reads=True),
+    Case("memory_kept", memory.memory_kept, CACHED, reads=True),
 )

@@ -19,7 +19,7 @@ def causal_gradient(subject: Subject) -> None:
     """The gradient of output t with respect to every input after t is exactly 0."""
     x = subject.inputs(2, subject.length).requires_grad_()
     y, _ = subject.module()(x)
-    pull = subject.inputs(2, subject.length, seed=1)
+    pull = subject.pull(2, subject.length)
     for t in places(subject.length):
         (gradient,) = torch.autograd.grad((y[:, t] * pull[:, t]).sum(), x, retain_graph=True)
         leaked = gradient[:, t + 1 :].abs().amax(dim=(0, 2))

@@ -17,13 +17,14 @@ from blocks import Polynomial
 from blocks.polynomial import Number
 from blocks_compiler.conformance.measure import leaves, require
 from blocks_compiler.conformance.subject import LONGEST, Subject
+from blocks_compiler.conformance.surroundings import MEMORY_TOKENS
 
 
 @torch.no_grad()
-def count_flops(module: Any, x: Tensor, *rest: Any) -> tuple[int, Any]:
+def count_flops(call: Any, x: Tensor, **rest: Any) -> tuple[int, Any]:
     """FLOPs of one call as torch counts them, and what the call returned."""
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        result = module(x, *rest)
+        result = call(x, **rest)
     return counter.get_total_flops(), result
 
 
@@ -43,8 +44,9 @@ def flops(subject: Subject) -> None:
     """`Cost.flops` is what torch counts, at three lengths."""
     module = subject.fresh(device="meta")
     for tokens in subject.whole_lengths:
-        counted, _ = count_flops(module, torch.empty(1, tokens, subject.d_model, device="meta"))
-        declared = subject.cost.forward(tokens, subject.d_model)
+        x = torch.empty(1, tokens, subject.d_model, device="meta")
+        counted, _ = count_flops(module.forward, x, **subject.around.arguments(x))
+        declared = subject.cost.forward(tokens, subject.d_model, memory=MEMORY_TOKENS)
         compare(f"{tokens} tokens", "FLOPs", declared, counted)
 
 
@@ -54,8 +56,9 @@ def step_flops(subject: Subject) -> None:
     for context in subject.whole_lengths:
         with torch.no_grad():
             _, state = module(torch.empty(1, context, subject.d_model, device="meta"))
-        counted, _ = count_flops(module, torch.empty(1, 1, subject.d_model, device="meta"), state)
-        declared = subject.cost.decode(context, subject.d_model)
+        x = torch.empty(1, 1, subject.d_model, device="meta")
+        counted, _ = count_flops(module.forward, x, **subject.around.arguments(x, state))
+        declared = subject.cost.decode(context, subject.d_model, memory=MEMORY_TOKENS)
         compare(f"one token after {context}", "FLOPs", declared, counted)
 
 
@@ -69,11 +72,12 @@ def state_size(subject: Subject) -> None:
         for batch in (1, 3):
             x = torch.empty(batch, tokens, d_model, device="meta", dtype=torch.bfloat16)
             with torch.no_grad():
-                held = list(leaves(module(x)[1]))
+                held = list(leaves(module.forward(x, **subject.around.arguments(x))[1]))
             for name, tensor in held:
                 known = tensor.dtype in (*kinds.values(), torch.bool)
                 require(known, f"{name} is {tensor.dtype} in a bfloat16 model; Cost has no place for it")
             for field, dtype in kinds.items():
                 found = sum(tensor.numel() for _, tensor in held if tensor.dtype == dtype)
-                declared = batch * Polynomial.of(getattr(cost, field)).number(T=tokens, D=d_model)
+                each = Polynomial.of(getattr(cost, field)).number(T=tokens, D=d_model, S=MEMORY_TOKENS)
+                declared = batch * each
                 compare(f"{batch} x {tokens} tokens", f"elements of {field}", declared, found)

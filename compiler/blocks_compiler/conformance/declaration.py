@@ -70,16 +70,22 @@ def slots(subject: Subject) -> Iterator[object]:
 
 @torch.no_grad()
 def undeclared_raises(subject: Subject) -> None:
-    """A mask given to a mixer that is not `padded`, a state to one not `cached`: an error, never ignored."""
+    """What a mixer does not declare, such as a mask where it is not `padded`: an error, never ignored."""
     module = subject.module()
     x = subject.inputs(2, 6)
     mask = torch.ones(2, 6, dtype=torch.bool)
     mask[0, :2] = False
-    for capability, arguments in (("padded", {"mask": mask}), ("cached", {"state": (x,)})):
-        if capability in subject.can:
+    asked = (
+        ("padded", "padded" in subject.can, {"mask": mask}),
+        ("cached", "cached" in subject.can, {"state": (x,)}),
+        ("cross", subject.mixer.memory_width is not None, {"memory": (x, mask)}),
+        ("borrows", subject.mixer.borrows, {"kv": (x,)}),
+    )
+    for capability, declared, arguments in asked:
+        if declared:
             continue
         try:
-            module(x, **arguments)
+            module.forward(x, **subject.around.arguments(x) | arguments)
         except (ValueError, TypeError, NotImplementedError):
             continue
         require(False, f"{next(iter(arguments))} is taken without a word, and {capability!r} is not declared")
@@ -87,7 +93,7 @@ def undeclared_raises(subject: Subject) -> None:
 
 def known_capabilities(subject: Subject) -> None:
     """Capabilities are those that blocks knows: a misspelt one would never be asked for."""
-    unknown = sorted(subject.can - {"causal", "padded", "packed", "cached", "cross"})
+    unknown = sorted(subject.can - {"causal", "padded", "packed", "cached", "cross", "borrows"})
     require(not unknown, f"unknown capabilities: {', '.join(unknown)}")
 
 
@@ -122,4 +128,4 @@ def options_described(subject: Subject) -> None:
     for name, field in type(subject.mixer).model_fields.items():
         require(bool(field.description), f"option {name} has no description")
     again = type(subject.mixer).model_validate(dict(subject.mixer))
-    require(again == subject.mixer, "the options do not survive a round trip")
+    require(dict(again) == dict(subject.mixer), "the options do not survive a round trip")

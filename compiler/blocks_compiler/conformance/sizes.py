@@ -21,7 +21,10 @@ def shape(subject: Subject) -> None:
                 f"forward returns {type(result).__name__}, not the pair (y, state)",
             )
             where = f"B = {batch}, T = {tokens}, {dtype}"
-            require(result[0].shape == x.shape, f"{where}: y is {list(result[0].shape)}, x {list(x.shape)}")
+            require(
+                result[0].shape == subject.output_shape(x),
+                f"{where}: y is {list(result[0].shape)}, x {list(x.shape)}",
+            )
             require(result[0].dtype == dtype, f"{where}: y is {result[0].dtype}")
             require(bool(result[0].isfinite().all()), f"{where}: y is not finite")
 
@@ -37,5 +40,7 @@ def shape_with_state(subject: Subject) -> None:
                 x = subject.inputs(batch, tokens, torch.float32)
                 y, _ = module(x, state)
                 where = f"B = {batch}, {tokens} tokens after {before}"
-                require(y.shape == x.shape, f"{where}: y is {list(y.shape)}, x {list(x.shape)}")
+                require(
+                    y.shape == subject.output_shape(x), f"{where}: y is {list(y.shape)}, x {list(x.shape)}"
+                )
                 require(bool(y.isfinite().all()), f"{where}: y is not finite")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from blocks import Mixer, Polynomial, Sizes
 from blocks_compiler.backends.module import build_component
+from blocks_compiler.conformance.surroundings import Surroundings
 
 LONGEST = 8192
 """The longest sequence that is ever tried, in tokens, and only where nothing is computed."""
@@ -22,6 +23,7 @@ class Subject:
 
     mixer    the declaration as given
     bound    the same, its defaults filled in for d_model
+    around   the memory that it reads, or the owner of what it borrows; modules are called as if there were none
     """
 
     def __init__(self, mixer: Mixer, d_model: int, seed: int = 0) -> None:
@@ -29,13 +31,15 @@ class Subject:
         self.bound = mixer.bind(Sizes(d_model))
         self.cost = self.bound.cost()
         self.can = self.bound.capabilities()
+        self.around = Surroundings(mixer, d_model, seed)
         self._modules: dict[torch.dtype, nn.Module] = {}
 
     def fresh(self, dtype: torch.dtype = torch.float32, device: str = "cpu", seed: int | None = None) -> Any:
         """A new module as the compiler would build it."""
         name = str(dtype).removeprefix("torch.")
         seed = self.seed if seed is None else seed
-        return build_component(self.mixer, self.d_model, seed=seed, device=device, dtype=name)
+        made = build_component(self.mixer, self.d_model, seed=seed, device=device, dtype=name)
+        return self.around.surround(made)
 
     def start(self, module: nn.Module) -> None:
         """Draw the weights of a module that `fresh` made."""
@@ -62,6 +66,16 @@ class Subject:
         generator = torch.Generator().manual_seed(1000 * self.seed + seed)
         x = torch.randn(batch, tokens, self.d_model, generator=generator, dtype=torch.float64)
         return x.to(dtype)
+
+    def output_shape(self, x: Tensor) -> tuple[int, ...]:
+        """The shape that the output for x has to have."""
+        return (*x.shape[:2], self.bound.out_width(self.d_model))
+
+    def pull(self, batch: int, tokens: int, dtype: torch.dtype = torch.float64, seed: int = 1) -> Tensor:
+        """Standard normal weights [batch, tokens, out_width] of the outputs."""
+        generator = torch.Generator().manual_seed(1000 * self.seed + seed)
+        width = self.bound.out_width(self.d_model)
+        return torch.randn(batch, tokens, width, generator=generator, dtype=torch.float64).to(dtype)
 
     @property
     def bounds(self) -> tuple[int, ...]:

@@ -12,11 +12,13 @@ from blocks.suggest import did_you_mean
 from blocks_compiler.backends.module import check_component
 from blocks_compiler.conformance.cases import CASES, Case
 from blocks_compiler.conformance.subject import Subject
+from blocks_compiler.conformance.surroundings import require_capabilities
 
 
 def make_test(mixer: Mixer, *, waive: Mapping[str, str], d_model: int, seed: int) -> Callable[..., Any]:
     """The function behind `blocks.testing.conformance`, which says what it takes and raises."""
     check_waivers(waive)
+    require_capabilities(mixer)
     check_component(mixer, d_model)
     subject = Subject(mixer, d_model, seed)
 

@@ -17,7 +17,7 @@ def every_weight_learns(subject: Subject) -> None:
     parameters = dict(module.named_parameters())
     for name, parameter in parameters.items():
         require(parameter.requires_grad, f"{name} does not ask for a gradient")
-    total = (y * subject.inputs(2, subject.length, seed=1)).sum()
+    total = (y * subject.pull(2, subject.length)).sum()
     gradients = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)
     for name, gradient in zip(parameters, gradients, strict=True):
         if gradient is None or not gradient.any():

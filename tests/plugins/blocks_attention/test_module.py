@@ -12,7 +12,8 @@ from transformers.models.llama.modeling_llama import LlamaAttention, LlamaRotary
 from transformers.models.mistral.modeling_mistral import MistralAttention, MistralRotaryEmbedding
 from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention, Qwen2RotaryEmbedding
 
-from blocks_attention.module import Attention, SlidingWindowAttention
+from blocks_attention.module import Attention
+from blocks_attention.window import SlidingWindowAttention
 from blocks_positions.module import LinearScaledRoPE, Llama3RoPE, RoPE
 
 D, P = 32, 8

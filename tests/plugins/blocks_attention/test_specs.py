@@ -2,9 +2,10 @@
 
 import pytest
 
-from blocks import Sizes
+from blocks import Call, Mixer, Sizes
 from blocks_attention.specs import GroupedQuery, MultiHead, MultiQuery, SlidingWindow
-from blocks_positions.specs import Learned, RoPE
+from blocks_norms.specs import RMSNorm
+from blocks_positions.specs import ALiBi, Learned, RoPE
 
 SIZES = Sizes(d_model=512)
 
@@ -27,55 +28,95 @@ def test_defaults_fill_in(mixer: MultiHead, bound: tuple[int, int, int]) -> None
     assert (found.n_heads, found.n_kv_heads, found.head_dim) == bound
 
 
+CAUSAL = {"causal", "cached", "padded"}
+
+
 @pytest.mark.parametrize(
-    ("mixer", "code", "field", "help"),
+    ("mixer", "can"),
     [
-        (MultiHead(n_heads=12), "B0307", "n_heads", "use 8 or 16 heads, or set head_dim"),
+        (MultiHead(), CAUSAL | {"cross", "borrows"}),
+        (MultiHead(mask="bidirectional"), {"padded", "cross", "borrows"}),
+        (SlidingWindow(mask="bidirectional"), {"padded", "cross", "borrows"}),
+        (MultiHead().reading(8), CAUSAL | {"cross"}),
+        (MultiHead().borrowing(), CAUSAL | {"borrows"}),
+    ],
+)
+def test_capabilities(mixer: Mixer, can: set[str]) -> None:
+    assert mixer.capabilities() == can
+
+
+ALL = {"n_heads": 8, "n_kv_heads": 8, "head_dim": 64}
+
+
+@pytest.mark.parametrize(
+    ("mixer", "call"),
+    [
+        (MultiHead(), Call("blocks_attention.module:Attention", (512,), ALL)),
         (
-            MultiHead(head_dim=48),
-            "B0307",
-            "head_dim",
-            "set n_heads as well: head_dim is free of d_model then",
+            MultiHead(mask="bidirectional", qkv_bias=True),
+            Call("blocks_attention.module:Attention", (512,), ALL | {"qkv_bias": True, "causal": False}),
         ),
-        (MultiHead(n_heads=8, n_kv_heads=3), "B0306", "n_kv_heads", "n_kv_heads is one of 1, 2, 4, 8"),
         (
-            MultiHead(mask="bidirectional", window=8),
-            "B0312",
-            "window",
-            "leave out window, or use mask: causal",
+            SlidingWindow(window=9, score_cap=50.0),
+            Call(
+                "blocks_attention.window:SlidingWindowAttention",
+                (512,),
+                ALL | {"window": 9, "score_cap": 50.0},
+            ),
         ),
-        (MultiHead(position=Learned()), "B0313", "position", "write `- position: ...` after `- embed: ...`"),
         (
-            MultiHead(n_heads=8, head_dim=3, position=RoPE()),
-            "B0314",
-            "position.rotary_dim",
-            "an even number up to head_dim",
+            MultiHead(window=9, global_tokens=4),
+            Call("blocks_attention.sinks:SinkAttention", (512,), ALL | {"window": 9, "global_tokens": 4}),
         ),
-        (MultiHead(position=RoPE(scaling="linear")), "B0202", "position.scaling", "add factor"),
         (
-            MultiHead(position=RoPE(factor=2.0)),
-            "B0312",
-            "position.factor",
-            "leave it out, or choose another scaling",
+            MultiHead(window=9, global_tokens=1, mask="bidirectional"),
+            Call("blocks_attention.local:LocalAttention", (512,), ALL | {"window": 9, "global_tokens": 1}),
+        ),
+        (
+            MultiHead(score_scale=1.0).reading(24),
+            Call(
+                "blocks_attention.cross:CrossAttention",
+                (512,),
+                {"memory_width": 24} | ALL | {"score_scale": 1.0},
+            ),
+        ),
+        (
+            MultiHead(position=Learned(max_len=9)).borrowing(),
+            Call(
+                "blocks_attention.borrowed:BorrowedAttention",
+                (512,),
+                ALL | {"position": Learned(max_len=9).call(512), "position_at": "stream"},
+            ),
+        ),
+        (
+            MultiHead(position=ALiBi(), qk_norm=RMSNorm()),
+            Call(
+                "blocks_attention.module:Attention",
+                (512,),
+                ALL
+                | {"position": ALiBi().call(8), "position_at": "scores"}
+                | {"q_norm": RMSNorm().call(64), "k_norm": RMSNorm().call(64)},
+            ),
         ),
     ],
 )
-def test_complaints(mixer: MultiHead, code: str, field: str, help: str) -> None:
-    (found,) = mixer.check(SIZES)
-    assert (found.code, found.field, found.help) == (code, field, help)
+def test_options_choose_the_module(mixer: MultiHead, call: Call) -> None:
+    assert not list(mixer.check(SIZES))
+    assert mixer.bind(SIZES).call(512) == call
 
 
-def test_bidirectional_attention_is_not_causal() -> None:
-    assert "causal" in MultiHead().capabilities()
-    assert MultiHead(mask="bidirectional").capabilities() == {"padded"}
-
-
-def test_fusing_merges_the_projections_and_keeps_the_parameters() -> None:
-    mixer = MultiHead(n_heads=8, n_kv_heads=2, qkv_bias=True).bind(SIZES)
-    inside = mixer.inside()
-    fused = inside.fused()
-    assert [op.name for op in inside.ops][:3] == ["q_proj", "k_proj", "v_proj"]
-    assert [op.name for op in fused.ops] == ["qkv_proj", "scores", "out_proj"]
-    totals = [sum((op.params for op in side.ops), start=0 * mixer.cost().params) for side in (inside, fused)]  # type: ignore[operator]
-    assert totals[0] == totals[1] == mixer.cost().params
-    assert fused.ops[1].inputs == ("qkv_proj",)
+@pytest.mark.parametrize(
+    ("mixer", "lent"),
+    [
+        (MultiHead(), (8, 64, "keys not turned")),
+        (GroupedQuery(n_heads=16, n_kv_heads=4, position=RoPE()), (4, 32, "rope()")),
+        (MultiHead(position=RoPE(theta=5e5)), (8, 64, "rope(theta=500000.0)")),
+        (MultiHead(position=ALiBi(), qk_norm=RMSNorm()), (8, 64, "keys not turned")),
+        (MultiHead(mask="bidirectional"), None),
+        (SlidingWindow(), None),
+        (MultiHead().borrowing(), None),
+        (MultiHead().reading(8), None),
+    ],
+)
+def test_what_is_lent(mixer: MultiHead, lent: tuple[int, int, str] | None) -> None:
+    assert mixer.bind(SIZES).lends() == lent

@@ -63,32 +63,97 @@ class Fade(nn.Module):
         self.rate.copy_(torch.randn(self.rate.shape, generator=generator))
 '''
 
+RECALL_SPECS = '''
+from blocks import Cost, D, Mixer, S, T
+
+
+class Recall(Mixer):
+    """Softmax attention of one head to a memory."""
+
+    module = "PACKAGE.module:Recall"
+
+    def call(self, width):
+        made = super().call(width)
+        return type(made)(made.target, (width, self.memory_width))
+
+    def cost(self) -> Cost:
+        M = self.memory_width
+        return Cost(
+            params=D * D + 2 * M * D,
+            flops=2 * D * D * T + 4 * M * D * S + 4 * D * T * S,
+            step=2 * D * D + 4 * D * S,
+            state=2 * D * S,
+        )
+
+    def capabilities(self):
+        return frozenset({"causal", "cached", "padded", "cross"})
+'''
+
+RECALL_MODULE = '''
+import torch
+from torch import Tensor, nn
+
+
+class Recall(nn.Module):
+    """softmax(W_q x (W_k m)^T) W_v m over the real tokens of m."""
+
+    def __init__(self, d_model: int, memory_width: int) -> None:
+        super().__init__()
+        self.in_proj = nn.Linear(d_model, d_model, bias=False)
+        self.key_proj = nn.Linear(memory_width, d_model, bias=False)
+        self.value_proj = nn.Linear(memory_width, d_model, bias=False)
+
+    def forward(self, x, state=None, mask=None, memory=None):
+        if state is None:
+            if memory is None:
+                raise ValueError("no memory")
+            values, real = memory
+            state = self.key_proj(values), self.value_proj(values), real
+        keys, values, real = state
+        scores = self.in_proj(x) @ keys.transpose(1, 2)
+        if real is not None:
+            scores = scores.masked_fill(~real[:, None], -1e30)
+        return torch.softmax(scores, dim=-1) @ values, state
+'''
+
 Make = Callable[..., type[Mixer]]
 numbers = count()
 
 
 @pytest.fixture
-def fade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    """Write a package with the toy mixer, some of its text replaced, and import its declaration."""
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., type[Mixer]]]:
+    """Write a package with a toy mixer, some of its text replaced, and import its declaration."""
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
 
-    def make(*changes: tuple[str, str]) -> type[Mixer]:
-        package = f"fading_{next(numbers)}"
-        texts = {"specs": SPECS.replace("PACKAGE", package), "module": MODULE}
+    def make(name: str, specs: str, module: str, changes: tuple[tuple[str, str], ...]) -> type[Mixer]:
+        package = f"toy_{next(numbers)}"
+        texts = {"specs": specs.replace("PACKAGE", package), "module": module}
         for old, new in changes:
             assert sum(old in text for text in texts.values()) == 1, f"the toy has no one {old!r}"
-            texts = {name: text.replace(old, new) for name, text in texts.items()}
+            texts = {file: text.replace(old, new) for file, text in texts.items()}
         folder = tmp_path / package
         folder.mkdir()
         (folder / "__init__.py").write_text('"""A stranger\'s plugin."""\n')
-        for name, text in texts.items():
-            (folder / f"{name}.py").write_text(text)
+        for file, text in texts.items():
+            (folder / f"{file}.py").write_text(text)
         importlib.invalidate_caches()
-        made: type[Mixer] = importlib.import_module(f"{package}.specs").Fade
+        made: type[Mixer] = getattr(importlib.import_module(f"{package}.specs"), name)
         return made
 
     yield make
     for name in set(sys.modules) - before:
-        if name.startswith("fading_"):
+        if name.startswith("toy_"):
             del sys.modules[name]
+
+
+@pytest.fixture
+def fade(toy: Callable[..., type[Mixer]]) -> Make:
+    """The toy with a state."""
+    return lambda *changes: toy("Fade", SPECS, MODULE, changes)
+
+
+@pytest.fixture
+def recall(toy: Callable[..., type[Mixer]]) -> Make:
+    """The toy that reads a memory."""
+    return lambda *changes: toy("Recall", RECALL_SPECS, RECALL_MODULE, changes)

@@ -94,7 +94,7 @@ CRASHES = {
 """Mutants that fail before the property is looked at."""
 
 
-@pytest.mark.parametrize("name", [case.name for case in CASES])
+@pytest.mark.parametrize("name", [case.name for case in CASES if not case.reads])
 def test_the_toy_holds_every_case(fade, name):
     BY_NAME[name].check(Subject(fade()(bias=True), 8))
 
