@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from typing import TypeAlias
 
 from blocks.polynomial import Number
+
+Writer: TypeAlias = Callable[[Number], str]
+"""How a number of some unit is written."""
 
 _COUNTS = ("", " K", " M", " B", " T")
 _SI = ("", "k", "M", "G", "T", "P", "E")

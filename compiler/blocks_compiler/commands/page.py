@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from blocks_compiler.families import FAMILIES
 
-_CODES = {"bold": "1", "dim": "2", "title": "1;36", "link": "4"}
+_CODES = {"bold": "1", "dim": "2", "title": "1;36", "link": "4", "green": "32", "red": "31"}
 _FAMILY_CODES = dict(zip(FAMILIES, ("38;5;208", "38;5;39", "38;5;141", "38;5;71", "38;5;245"), strict=True))
 
 

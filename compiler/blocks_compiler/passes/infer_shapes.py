@@ -66,7 +66,7 @@ def _produced(node: Node, given: list[Shape], plan: Plan) -> Shape:
         return given[0]
     if node.role == "head":
         assert isinstance(node.component, Head)
-        letters = {"T": node.length, plan.sizes.vocab_size: "vocab_size"}
+        letters: dict[object, str] = {"T": node.length, plan.sizes.vocab_size: "vocab_size"}
         return tuple(letters.get(size, size) for size in node.component.shape())
     width = node.width
     if node.component is not None:
