@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from blocks.cost import Cost
     from blocks.diagnostics import BlocksError, BuildError, Diagnostic, PluginError, RecipeError, UsageError
     from blocks.graph import BlockGraph, Node, Port
-    from blocks.hookspecs import Register, hookimpl
+    from blocks.hookspecs import API_VERSION, Register, hookimpl
     from blocks.inside import Inside, Op
     from blocks.kernel import Kernel, Target
     from blocks.plan import Plan
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "API_VERSION": "hookspecs",
     "B": "polynomial",
     "BlockGraph": "graph",
     "BlocksError": "diagnostics",
@@ -85,6 +86,7 @@ _HOME = {
 }
 
 __all__ = [
+    "API_VERSION",
     "B",
     "BlockGraph",
     "BlocksError",

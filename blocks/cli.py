@@ -15,7 +15,7 @@ from typing import IO, NoReturn
 from blocks import __version__
 from blocks.diagnostics import BlocksError, BuildError, UsageError
 from blocks.registry import Entry, Registry
-from blocks.render import render
+from blocks.render import plain, render
 from blocks.suggest import did_you_mean
 
 TITLE = "Describe, compare and build sequence-model architectures."
@@ -24,6 +24,12 @@ examples:
   blocks show nemotron-h-8b
   blocks cost llama-3.1-8b nemotron-h-8b --context 1k..1M
   blocks build hybrid-tiny -o model/
+"""
+
+
+ENVIRONMENT = """\
+  BLOCKS_PLUGINS         load the plugins of these distributions alone: "blocks-retention,other"
+  BLOCKS_PLUGIN_TIMEOUT  seconds that importing a plugin may take (5)
 """
 
 
@@ -52,12 +58,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "BLOCKS_TRACEBACK" in os.environ:
             raise
         place = f" {error.filename}" if error.filename else ""
-        _complain(BuildError.of("B0807", f"{error.strerror or error}{place}"), as_json="--json" in arguments)
+        help = "choose a place that can be written to"
+        _complain(
+            BuildError.of("B0807", f"{error.strerror or error}{place}", help=help), as_json="--json" in arguments
+        )
         return 1
     except Exception as error:
         if "BLOCKS_TRACEBACK" in os.environ:
             raise
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        reason = ", ".join([f"{type(error).__name__}: {error}".splitlines()[0], *getattr(error, "__notes__", ())])
         help = "this is a mistake in blocks or in a plugin; BLOCKS_TRACEBACK=1 shows where"
         _complain(BuildError.of("B0900", reason, help=help), as_json="--json" in arguments)
         return 1
@@ -75,11 +84,21 @@ def _run(arguments: list[str]) -> int:
         print(_overview(entries))
         return 0
     name = arguments[at]
-    if name not in entries:
+    if name.partition(":")[2] not in entries and name not in entries:
         near = did_you_mean(name, entries)
         help = f"did you mean {near!r}?" if near else "see blocks --help"
         raise UsageError.of("B0805", f"there is no command {name!r}", help=help)
+    if name != "plugins":  # which shows them
+        _name_culprits(registry)
     return _command(registry.find("command", name), arguments[at + 1 :], registry)
+
+
+def _name_culprits(registry: Registry) -> None:
+    """One line on stderr for each plugin that failed: what follows goes on without it."""
+    for plugin in registry.plugins:
+        if plugin.error:
+            title = plain(f"{plugin.title} is left out: {plugin.error}")
+            print(f"warning[{plugin.code}]: {title} (see `blocks plugins`)", file=sys.stderr)
 
 
 def _parser() -> Parser:
@@ -95,8 +114,8 @@ def _overview(entries: dict[str, Entry]) -> str:
     commands = "\n".join(f"  {name:<{width}}  {entry.help}" for name, entry in sorted(entries.items()))
     return (
         f"usage: blocks [--version] [--no-plugins] COMMAND ...\n\n{TITLE}\n\ncommands:\n{commands}\n\n"
-        f"options:\n  --version     print the version\n  --no-plugins  use what came with blocks alone\n\n{EXAMPLE}\n"
-        "`blocks COMMAND --help` says more."
+        f"options:\n  --version     print the version\n  --no-plugins  use what came with blocks alone\n\n"
+        f"environment:\n{ENVIRONMENT}\n{EXAMPLE}\n`blocks COMMAND --help` says more."
     )
 
 

@@ -41,6 +41,8 @@ CODES: dict[str, Code] = {
         "more problems than are shown",
         "At most a hundred problems of a file are listed. Mend the first ones; the rest often "
         "follow from them.",
+        wrong="a file with 150 mistakes",
+        right="blocks check my.yaml    (again, once the first hundred are mended)",
     ),
     "B0101": _code(
         "not UTF-8 text",
@@ -176,8 +178,8 @@ CODES: dict[str, Code] = {
     "B0202": _code(
         "missing key",
         "The key has no default and has to be given.",
-        wrong="attention: {n_heads: 8}",
-        right="attention: {mixer: multi_head, n_heads: 8}",
+        wrong="position: {rope: {scaling: linear}}",
+        right="position: {rope: {scaling: linear, factor: 2}}",
     ),
     "B0203": _code(
         "wrong type",
@@ -188,8 +190,8 @@ CODES: dict[str, Code] = {
     "B0204": _code(
         "values that do not go together",
         "Two values of one mapping exclude each other, or one needs another; the message says which.",
-        wrong="head: {lm: {}, norm: rmsnorm}",
-        right="- norm: rmsnorm\n- head: {lm: {}}",
+        wrong="- norm: rmsnorm\n  head: lm",
+        right="- norm: rmsnorm\n- head: lm",
     ),
     "B0205": _code(
         "not one of the choices",
@@ -260,8 +262,8 @@ CODES: dict[str, Code] = {
     "B0305": _code(
         "sizes that depend on each other",
         "Sizes may refer to one another in any order, but not in a circle.",
-        wrong="d_ff: 2 * d_model\nd_model: d_ff / 2",
-        right="d_model: 512\nd_ff: 2 * d_model",
+        wrong="d_model: width / 2\n...\nlet: {width: 2 * d_model}",
+        right="d_model: 512\n...\nlet: {width: 2 * d_model}",
     ),
     "B0306": _code(
         "key/value heads do not divide the heads",
@@ -273,8 +275,8 @@ CODES: dict[str, Code] = {
         "heads do not divide d_model",
         "Without `head_dim`, each head gets d_model / n_heads features, which has to be whole. "
         "Choose another number of heads, or set head_dim, which need not multiply up to d_model.",
-        wrong="d_model: 512\nattention: {mixer: multi_head, n_heads: 12}",
-        right="d_model: 512\nattention: {mixer: multi_head, n_heads: 8}",
+        wrong="d_model: 512\n...\nattention: {mixer: multi_head, n_heads: 12}",
+        right="d_model: 512\n...\nattention: {mixer: multi_head, n_heads: 8}",
     ),
     "B0308": _code(
         "not a share",
@@ -291,8 +293,8 @@ CODES: dict[str, Code] = {
     "B0310": _code(
         "vocabulary smaller than the tokenizer's",
         "Every id of the tokenizer needs a row in the embedding, so vocab_size is at least as large.",
-        wrong="tokenizer: bytes\nvocab_size: 128",
-        right="tokenizer: bytes\nvocab_size: 256",
+        wrong="tokenizer: byte\nvocab_size: 128",
+        right="tokenizer: byte\nvocab_size: 256",
     ),
     "B0311": _code(
         "over the parameter budget",
@@ -330,8 +332,8 @@ CODES: dict[str, Code] = {
     "B0316": _code(
         "a size's name is taken",
         "`let:` declares further sizes; those of every recipe (d_model, depth, vocab_size) stand at the top.",
-        wrong="let: {d_model: 512}",
-        right="d_model: 512",
+        wrong="let: {d_model: 256}",
+        right="d_model: 256",
     ),
     "B0317": _code(
         "widths that do not meet",
@@ -502,7 +504,7 @@ CODES: dict[str, Code] = {
         "unknown block",
         "A layout uses a name that `blocks:` does not declare.",
         wrong="blocks:\n  ffn: {mixer: mlp}\n...\nlayers: [fnn]",
-        right="layers: [ffn]",
+        right="blocks:\n  ffn: {mixer: mlp}\n...\nlayers: [ffn]",
     ),
     "B0411": _code(
         "no single layout",
@@ -739,8 +741,8 @@ CODES: dict[str, Code] = {
     "B0701": _code(
         "a capability is missing",
         "A block is asked for something that it declares itself unable to do.",
-        wrong="mamba2: {mixer: mamba2, mask: bidirectional}",
-        right="mamba2: {mixer: mamba2}",
+        wrong="cross: {mixer: mamba2, memory: encoder}",
+        right="cross: {mixer: multi_head, memory: encoder}",
     ),
     "B0702": _code(
         "ports do not meet",
@@ -751,8 +753,8 @@ CODES: dict[str, Code] = {
     "B0703": _code(
         "tied weights differ in size",
         "Weights can be tied only where their sizes agree.",
-        wrong="a head over 32000 entries tied to an embedding of 50257",
-        right="one vocab_size for both, or head: {lm: {tied: false}}",
+        wrong="embed: tokens\n...\nhead: {lm: {tied: true, vocab_size: 700}}",
+        right="embed: tokens\n...\nhead: {lm: {tied: true}}",
     ),
     "B0704": _code(
         "a kernel does not run here",

@@ -11,6 +11,11 @@ from typing import Any, Protocol
 import pluggy
 
 GROUP = "blocks"
+API_VERSION = 1
+"""The version of what a plugin is written against: the hooks, the base classes, the module contract.
+
+A plugin may say which one it needs: `blocks_api = 1`, at the top level of the module that its entry point names.
+"""
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
 

@@ -1,12 +1,14 @@
 """Finding plugins: entry points of the group `blocks`, imported on first use, in quarantine.
 
 A plugin that fails to import is listed with its error and the rest goes on. Two plugins that claim one name
-are an error only when that name is used, and the error asks for `distribution:name`.
+are an error only when that name is used, and the error asks for `distribution:name`. `--no-plugins` and the
+environment variable BLOCKS_PLUGINS say which distributions are loaded at all.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
@@ -15,14 +17,14 @@ from functools import cached_property, lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-import pluggy
-
-from blocks import hookspecs
-from blocks.diagnostics import PluginError
+from blocks.collect import announced
+from blocks.diagnostics import PluginError, UsageError
+from blocks.discovery import VARIABLE, Plugin, describe, load_plugin, quietly, reason, select, trusted
 from blocks.hookspecs import GROUP
+from blocks.known_plugins import KNOWN
+from blocks.quarantine import TO_USE, TooLongError, apart, is_ready, timeout
 from blocks.suggest import did_you_mean
 
-FIRST_PARTY = "blocks-dsl"
 KINDS = {
     "mixer": "mixers",
     "embedding": "embeddings",
@@ -40,16 +42,9 @@ KINDS = {
 }
 """Kind of component -> the plural in its hook's name."""
 
-
-@dataclass(frozen=True, slots=True)
-class Plugin:
-    """One entry point: where it comes from and whether it could be imported."""
-
-    name: str
-    module: str
-    distribution: str
-    version: str
-    error: str | None = None
+KIND_OF_HOOK = {f"register_{plural}": kind for kind, plural in KINDS.items()}
+COMPONENTS = ("mixer", "embedding", "position", "norm", "score", "head", "tokenizer")
+"""Kinds whose objects are classes of `blocks.component`, each knowing its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,70 +60,104 @@ class Entry:
     def load(self) -> Any:
         """The registered object, imported now if it was registered by name.
 
-        Raises PluginError that names the plugin when the import fails.
+        Raises PluginError that names the plugin when the import fails, or brings something of another kind.
         """
-        if not isinstance(self.target, str):
-            return self.target
-        module, _, attribute = self.target.partition(":")
-        try:
-            with redirect_stdout(sys.stderr):
-                return getattr(importlib.import_module(module), attribute)
-        except (Exception, SystemExit) as error:
+        return self.examine()[0]
+
+    def examine(self) -> tuple[Any, tuple[str, ...]]:
+        """What `load` returns, and the process's settings that its import changed and that were put back."""
+        found: Any = self.target
+        changed: tuple[str, ...] = ()
+        if isinstance(found, str):
+            module, _, attribute = found.partition(":")
+            try:
+                found, changed = self._imported(module, attribute)
+            except UsageError:  # of BLOCKS_PLUGIN_TIMEOUT
+                raise
+            except Exception as error:
+                raise PluginError.of(
+                    "B0606" if isinstance(error, TooLongError) else "B0602",
+                    f"{self.kind} {self.name!r} of {self.plugin.title} cannot be imported from {self.target}: "
+                    f"{reason(error)}",
+                    help=f"reinstall or remove {self.plugin.distribution}",
+                ) from error
+        if self.kind in COMPONENTS and getattr(found, "kind", None) != self.kind:
+            article = "an" if self.kind[0] in "aeiou" else "a"
             raise PluginError.of(
-                "B0602",
-                f"{self.kind} {self.name!r} of plugin {self.plugin.name!r} ({self.plugin.distribution} "
-                f"{self.plugin.version}) cannot be imported from {self.target}: {_reason(error)}",
-                help=f"reinstall or remove {self.plugin.distribution}",
-            ) from error
+                "B0609",
+                f"{self.plugin.title} registers {found!r} as {self.kind} {self.name!r}, and it is not {article} "
+                f"{self.kind}",
+                help=f"a {self.kind} is a subclass of blocks.{self.kind.capitalize()}",
+            )
+        return found, changed
 
+    def _imported(self, module: str, attribute: str) -> tuple[Any, tuple[str, ...]]:
+        def work() -> Any:
+            return getattr(importlib.import_module(module), attribute)
 
-def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0] if str(error) else type(error).__name__
+        if trusted(self.plugin) or is_ready(module):
+            with redirect_stdout(sys.stderr):
+                return work(), ()
+        return apart(work, module=module, seconds=timeout(TO_USE))
 
 
 class Registry:
     """All registered names, by kind.
 
-    `points` are the entry points to read; `extra` adds modules as plugins, for tests and notebooks.
+    `points` are the entry points to read; `extra` adds modules as plugins, for tests and notebooks. `left_out`
+    are entry points that are known and not to be imported, by the word of `left_by`.
     """
 
-    def __init__(self, points: Iterable[EntryPoint], extra: Sequence[Any] = ()) -> None:
+    def __init__(
+        self,
+        points: Iterable[EntryPoint],
+        extra: Sequence[Any] = (),
+        *,
+        left_out: Iterable[EntryPoint] = (),
+        left_by: str = "",
+    ) -> None:
         self._points = tuple(points)
         self._extra = tuple(extra)
+        self._left_out = tuple(left_out)
+        self.left_by = left_by
 
     @staticmethod
     def installed(*, plugins: bool = True) -> Registry:
-        """The registry of what is installed; with `plugins=False` of what came with blocks itself."""
-        return _installed(plugins)
+        """The registry of what is installed; with `plugins=False` of what came with blocks itself.
+
+        The environment variable BLOCKS_PLUGINS names the distributions to load besides that, with commas
+        between; empty: none. Raises PluginError where it names one that is not installed.
+        """
+        return _installed(plugins, os.environ.get(VARIABLE))
 
     def with_plugin(self, module: Any) -> Registry:
         """This registry and one more plugin, given as a module or any object with hookimpls."""
-        return Registry(self._points, (*self._extra, module))
+        extra = (*self._extra, module)
+        return Registry(self._points, extra, left_out=self._left_out, left_by=self.left_by)
 
     @cached_property
     def _loaded(self) -> tuple[tuple[Plugin, ...], tuple[Entry, ...]]:
         found: list[Plugin] = []
         entries: list[Entry] = []
-        origins: dict[int, tuple[str, str]] = {}  # reading a distribution's metadata takes a millisecond
-        for point in self._points:
-            dist = point.dist
-            if id(dist) not in origins:
-                origins[id(dist)] = (dist.name, dist.version) if dist else ("?", "?")
-            plugin = Plugin(point.name, point.value, *origins[id(dist)])
-            try:
-                with redirect_stdout(sys.stderr):  # what a plugin prints is no part of our output
-                    module = point.load()
-                    entries += _collect(module, plugin)
-            except (Exception, SystemExit) as error:
-                plugin = Plugin(
-                    plugin.name, plugin.module, plugin.distribution, plugin.version, _reason(error)
-                )
-            found.append(plugin)
+        plugins = describe(self._points)
+        pairs: list[tuple[Plugin, Any]] = [*zip(plugins, self._points, strict=True)]
         for module in self._extra:
-            plugin = Plugin(getattr(module, "__name__", type(module).__name__), "", "(given)", "")
-            entries += _collect(module, plugin)
+            pairs.append(
+                (Plugin(getattr(module, "__name__", type(module).__name__), "", "(given)", ""), module)
+            )
+        for plugin, source in pairs:
+            if isinstance(source, EntryPoint):
+                plugin, registered = load_plugin(plugin, source, KINDS)
+            else:
+                registered = quietly(source, KINDS)
+            entries += (Entry(*row, plugin) for row in registered)
             found.append(plugin)
         return tuple(found), tuple(entries)
+
+    @cached_property
+    def left_out(self) -> tuple[Plugin, ...]:
+        """Plugins that are installed and were not to be loaded; `left_by` says by whose word."""
+        return describe(self._left_out)
 
     @property
     def plugins(self) -> tuple[Plugin, ...]:
@@ -178,34 +207,52 @@ class Registry:
                 f"{kind} {name!r} is claimed by {len(found)} plugins",
                 help=f"write {' or '.join(owners)}",
             )
-        near = did_you_mean(name, self.names(kind))
-        known = ", ".join(self.names(kind)) or "none is installed"
+        raise PluginError.of("B0601", f"no {kind} is called {name!r}", help=self._advice(kind, name))
+
+    def _advice(self, kind: str, name: str) -> str:
+        """What to do about an unknown name: another plugin has it, or it is misspelt, or a plugin failed."""
+        elsewhere = self.elsewhere(kind)
+        names = self.names(kind)
+        near = name if name in elsewhere else did_you_mean(name, [*names, *elsewhere])
+        if near is None:
+            hint = f"known {KINDS[kind]}: {', '.join(names) or 'none is installed'}"
+        elif near in names:
+            hint = f"did you mean {near!r}?"
+        else:
+            hint = elsewhere[near] if near == name else f"did you mean {near!r}? {elsewhere[near]}"
         failed = [f"{p.name} ({p.error})" for p in self.plugins if p.error]
-        hint = f"did you mean {near!r}?" if near else f"known {KINDS[kind]}: {known}"
-        if failed:
-            hint += f"; plugins that failed to load: {'; '.join(failed)}"
-        raise PluginError.of("B0601", f"no {kind} is called {name!r}", help=hint)
+        return hint + (f"; plugins that failed to load: {'; '.join(failed)}" if failed else "")
+
+    def elsewhere(self, kind: str) -> dict[str, str]:
+        """Names of a kind that are not to be had as things stand, and a sentence on where they are."""
+        found: dict[str, str] = {}
+        here = {plugin.distribution for plugin in self.plugins}
+        for known in KNOWN:
+            if known.kind == kind and known.distribution not in here:
+                found[known.name] = (
+                    f"{known.name} is in {known.distribution}, which is not installed: pip install {known.install}"
+                )
+        for plugin in self.left_out:
+            named = {name for hook, name in announced(plugin.module) if KIND_OF_HOOK.get(hook) == kind}
+            owned = {
+                known.name
+                for known in KNOWN
+                if (known.kind, known.distribution) == (kind, plugin.distribution)
+            }
+            for name in sorted(named | owned):
+                where = f"{plugin.distribution} {plugin.version}"
+                found[name] = f"{name} is in {where}, which {self.left_by} leaves out"
+        return {name: where for name, where in found.items() if name not in self.names(kind)}
 
 
-def _collect(module: Any, plugin: Plugin) -> list[Entry]:
-    """Call the hooks of one plugin. Raises what pluggy raises for a hook that does not exist."""
-    manager = pluggy.PluginManager(GROUP)
-    manager.add_hookspecs(hookspecs)
-    manager.register(module, name=plugin.name)
-    manager.check_pending()
-    entries: list[Entry] = []
-    for kind, plural in KINDS.items():
-
-        def register(name: str, target: Any, *, help: str = "", kind: str = kind) -> None:
-            entries.append(Entry(kind, name, target, help, plugin))
-
-        getattr(manager.hook, f"register_{plural}")(register=register)
-    return entries
-
-
-@lru_cache(maxsize=2)
-def _installed(plugins: bool) -> Registry:
+@lru_cache(maxsize=8)
+def _installed(plugins: bool, wanted: str | None) -> Registry:
     points = sorted(entry_points(group=GROUP), key=lambda point: (point.value, point.name))
-    if not plugins:
-        points = [p for p in points if p.dist is not None and p.dist.name == FIRST_PARTY]
-    return Registry(points)
+    if plugins and wanted is None:
+        return Registry(points)
+    loaded = select(points, (wanted or "") if plugins else "")
+    return Registry(
+        [point for point, load in zip(points, loaded, strict=True) if load],
+        left_out=[point for point, load in zip(points, loaded, strict=True) if not load],
+        left_by=VARIABLE if plugins else "--no-plugins",
+    )

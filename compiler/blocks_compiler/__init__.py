@@ -24,17 +24,22 @@ def __getattr__(name: str) -> Any:
 def register_commands(register: Register) -> None:
     """The commands of `blocks`."""
     for name, help in COMMANDS.items():
-        register(name, f"blocks_compiler.commands.{name}:COMMAND", help=help)
+        register(name, f"blocks_compiler.commands.{name.replace('-', '_')}:COMMAND", help=help)
 
 
 COMMANDS = {
     "build": "write a folder with weights, lock file and picture",
     "check": "find everything that is wrong with recipes",
     "cost": "parameters, FLOPs and state, of one recipe or several",
+    "diff": "say what differs between two recipes, in meaning",
     "draw": "draw the architecture",
     "eject": "write the model as one readable PyTorch file",
+    "explain": "say in words why each block is where it is",
+    "new": "write a recipe from a sentence",
+    "new-plugin": "start a plugin of your own",
     "plugins": "list what is installed",
     "recipes": "list the published architectures",
+    "schema": "write the JSON Schema that editors check recipes with",
     "show": "print the model block by block",
     "why": "explain an error code",
 }

@@ -27,12 +27,24 @@ def install(monkeypatch: pytest.MonkeyPatch, run: object) -> None:
 def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
     out = capsys.readouterr().out
-    for command in ("build", "check", "cost", "draw", "eject", "plugins", "recipes", "show", "why"):
+    for command in (
+        "build",
+        "check",
+        "cost",
+        "draw",
+        "eject",
+        "new-plugin",
+        "plugins",
+        "recipes",
+        "show",
+        "why",
+    ):
         assert f"\n  {command} " in out
+    assert "\n  BLOCKS_PLUGINS " in out
 
 
 @pytest.mark.parametrize(
-    "command", ["build", "check", "cost", "draw", "eject", "plugins", "recipes", "show", "why"]
+    "command", ["build", "check", "cost", "draw", "eject", "new-plugin", "plugins", "recipes", "show", "why"]
 )
 def test_every_command_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0

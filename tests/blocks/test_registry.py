@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from importlib.metadata import EntryPoint
+from collections.abc import Callable
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,12 @@ from blocks import Mixer, PluginError, Registry, hookimpl
 
 class One(Mixer):
     pass
+
+
+def on_path(folder: Path) -> dict[str, str]:
+    """The environment of a process that finds what is in a folder."""
+    paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 class Given:
@@ -29,25 +37,23 @@ class Given:
             register(name, self.target, help="a test")
 
 
-def installed(folder: Path, monkeypatch: pytest.MonkeyPatch, **sources: str) -> Registry:
-    """A registry with plugins written into a folder, each the distribution of its own name."""
-    points = []
-    for name, source in sources.items():
-        module = f"fake_plugin_{name}"
-        (folder / f"{module}.py").write_text(source)
-        info = folder / f"{name}_dist-1.2.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-dist\nVersion: 1.2\n")
-        (info / "entry_points.txt").write_text(f"[blocks]\n{name} = {module}\n")
-    monkeypatch.syspath_prepend(folder)
-    for module in [m for m in sys.modules if m.startswith("fake_plugin_")]:
-        monkeypatch.delitem(sys.modules, module)
-    from importlib.metadata import distributions
+@pytest.fixture
+def installed(
+    stranger: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Registry]:
+    """A registry of plugins given as texts, each the distribution of its own name."""
 
-    for dist in distributions(path=[str(folder)]):
-        points += [point for point in dist.entry_points if point.group == "blocks"]
-    assert all(isinstance(point, EntryPoint) for point in points)
-    return Registry(sorted(points, key=lambda point: point.name))
+    def make(**sources: str) -> Registry:
+        for name, source in sources.items():
+            stranger(name, source)
+        monkeypatch.syspath_prepend(tmp_path)
+        for module in [m for m in sys.modules if m.startswith("fake_plugin_")]:
+            monkeypatch.delitem(sys.modules, module)
+        found = distributions(path=[str(tmp_path)])
+        points = [point for dist in found for point in dist.entry_points if point.group == "blocks"]
+        return Registry(sorted(points, key=lambda point: point.name))
+
+    return make
 
 
 GOOD = """
@@ -75,9 +81,9 @@ def register_mixers(register):
     ],
 )
 def test_a_plugin_that_fails_is_named_and_the_rest_goes_on(
-    source: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: str, says: str, installed: Callable[..., Registry]
 ) -> None:
-    registry = installed(tmp_path, monkeypatch, broken=source, good=GOOD)
+    registry = installed(broken=source, good=GOOD)
     broken, good = registry.plugins
     assert (broken.name, broken.distribution, broken.version) == ("broken", "broken-dist", "1.2")
     assert says in (broken.error or "")
@@ -88,10 +94,8 @@ def test_a_plugin_that_fails_is_named_and_the_rest_goes_on(
     assert "broken" in (caught.value.diagnostics[0].help or "")
 
 
-def test_a_name_claimed_twice_asks_for_the_distribution(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    registry = installed(tmp_path, monkeypatch, left=GOOD, right=GOOD)
+def test_a_name_claimed_twice_asks_for_the_distribution(installed: Callable[..., Registry]) -> None:
+    registry = installed(left=GOOD, right=GOOD)
     with pytest.raises(PluginError) as caught:
         registry.find("mixer", "good")
     (found,) = caught.value.diagnostics
@@ -156,9 +160,48 @@ def test_one_plugin_that_registers_a_name_twice_is_named_once() -> None:
 
 
 def test_what_a_plugin_prints_is_no_output(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    installed: Callable[..., Registry], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    registry = installed(tmp_path, monkeypatch, loud="print('hello')\n" + GOOD)
+    registry = installed(loud="print('hello')\n" + GOOD)
     assert registry.names("mixer")
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "hello\n")
+
+
+def test_two_distributions_may_bring_one_package(stranger: Callable[..., Path], tmp_path: Path) -> None:
+    stranger("left", GOOD, module="fake_shared")
+    stranger("right", GOOD, module="fake_shared")
+    code = "from blocks import Registry\nr = Registry.installed()\nr.find('mixer', 'mamba2')\nr.find('mixer', 'good')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=on_path(tmp_path))
+    assert "mixer 'good' is claimed by 2 plugins" in done.stderr
+    assert "write left-dist:good or right-dist:good" in done.stderr
+
+
+@pytest.mark.parametrize("target", ["fake_plugin_odd:NUMBER", "fake_plugin_odd:Norm"])
+def test_what_is_registered_is_of_its_kind(target: str, installed: Callable[..., Registry]) -> None:
+    source = GOOD.replace("import Mixer", "import Mixer, Norm").replace(
+        "M)\n", repr(target) + ")\nNUMBER = 5\n"
+    )
+    entry = installed(odd=source).find("mixer", "good")
+    with pytest.raises(PluginError) as caught:
+        entry.load()
+    (found,) = caught.value.diagnostics
+    assert found.code == "B0609"
+    assert found.message.startswith("plugin 'odd' (odd-dist 1.2) registers ")
+    assert found.help == "a mixer is a subclass of blocks.Mixer"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "help"),
+    [
+        ("mixer", "retention", "retention is in blocks-retention, which is not installed: pip install "),
+        ("mixer", "retentoin", "did you mean 'retention'? retention is in blocks-retention, which is not "),
+        ("norm", "retention", "known norms: "),
+    ],
+)
+def test_a_name_of_a_plugin_that_is_not_installed(kind: str, name: str, help: str) -> None:
+    with pytest.raises(PluginError) as caught:
+        Registry.installed(plugins=False).find(kind, name)
+    (found,) = caught.value.diagnostics
+    assert found.code == "B0601"
+    assert str(found.help).startswith(help)

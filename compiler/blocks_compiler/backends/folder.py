@@ -24,6 +24,7 @@ from blocks_compiler.backends.lock import lock
 from blocks_compiler.backends.module import DTYPES, allocate, execute
 from blocks_compiler.backends.source import generate
 from blocks_compiler.backends.swap import fresh_folder, recover
+from blocks_compiler.backends.write import check_output
 
 WEIGHTS, LOCK, PICTURE, MANIFEST = "model.safetensors", "recipe.lock.yaml", "graph.svg", "manifest.json"
 FORMAT = 1
@@ -50,7 +51,7 @@ def write_folder(
         manifest = {
             "format": FORMAT,
             "recipe": plan.name,
-            "parameters": sum(node.cost.parameters(plan.sizes.d_model) for node in graph.walk()),
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "seed": seed,
             "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
             "versions": {"blocks-dsl": __version__, "torch": torch.__version__},
@@ -61,13 +62,14 @@ def write_folder(
 
 def check_target(target: Path) -> None:
     """Raise BuildError when something that is not a build folder, or the current folder, is in the way."""
-    recover(target.absolute())
     if target.resolve() == Path.cwd():
         raise BuildError.of(
             "B0803",
             "the folder you are in would be replaced by another",
             help="choose another folder with -o",
         )
+    check_output(target)
+    recover(target.absolute())
     empty = target.is_dir() and not any(target.iterdir())
     if target.exists() and not (target / MANIFEST).is_file() and not empty:
         raise BuildError.of(

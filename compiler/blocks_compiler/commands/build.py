@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from blocks import BuildError
 from blocks.command import Command
+from blocks.render import plain
 from blocks_compiler.commands.options import add_recipe, count, plan_of
 
 
@@ -45,6 +47,7 @@ def run(args: Namespace) -> int:
             plan, registry=args.registry, device=args.device, dtype=args.dtype, kernels=args.kernels
         )
         done(1)
+        from blocks_compiler.backends.audit import wrong_costs
         from blocks_compiler.backends.diagram import graph_svg
         from blocks_compiler.backends.folder import check_target, write_folder
         from blocks_compiler.backends.module import build_module
@@ -64,7 +67,9 @@ def run(args: Namespace) -> int:
         done(3)
         write_folder(model, graph, target, seed=seed, picture=picture, registry=args.registry)
         done(4)
-    total = sum(node.cost.parameters(plan.sizes.d_model) for node in graph.walk())
+    for wrong in wrong_costs(model, graph, args.registry):
+        print(f"warning[{wrong.code}]: {plain(wrong.message)}\n  = help: {wrong.help}", file=sys.stderr)
+    total = sum(parameter.numel() for parameter in model.parameters())
     print(f"{plan.name}: {len(plan.layers)} blocks, {total:,} parameters, seed {seed}, {args.dtype}")
     print(f"layout   {plan.pattern}")
     print(f"weights  {target / 'model.safetensors'}")

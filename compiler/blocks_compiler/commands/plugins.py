@@ -1,13 +1,15 @@
-"""`blocks plugins`: every registered name, and every plugin that could not be loaded."""
+"""`blocks plugins`: every registered name, and every plugin that is not as it should be."""
 
 from __future__ import annotations
 
 import json
+import os
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 
-from blocks import Registry
+from blocks import PluginError, Registry
 from blocks.command import Command
+from blocks.discovery import FIRST_PARTY, VARIABLE, Plugin
 from blocks.registry import KINDS
 from blocks_compiler.commands.options import add_json
 from blocks_compiler.commands.page import Cell, Page, Table
@@ -21,68 +23,78 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Run the command; returns the exit code."""
-    rows = [row for row in as_json(args.registry) if args.kind in (None, row["kind"])]
+    registry: Registry = args.registry
+    rows = [row for row in as_json(registry) if args.kind in (None, row["kind"])]
     if args.json:
         print(json.dumps(rows, indent=2))
         return 0
     page = Page(color=args.color)
     table = Table(("kind", "name", "distribution", "status", ""), "<<<<<", ("", "distribution"))
-    about = {
-        (entry.kind, entry.name, entry.plugin.distribution): entry.help for entry in args.registry.entries
-    }
+    about = {(entry.kind, entry.name, entry.plugin.distribution): entry.help for entry in registry.entries}
     shown = ""
-    for row in sorted(
-        rows, key=lambda row: list(KINDS).index(str(row["kind"])) if row["kind"] in KINDS else -1
-    ):
-        good = row["status"] == "ok"
+    for row in sorted(rows, key=lambda row: ORDER.index(str(row["kind"]))):
+        key = (str(row["kind"]), str(row["name"]), str(row["distribution"]))
         table.add(
-            Cell(str(row["kind"] if row["kind"] != shown else ""), "dim"),
-            Cell(str(row["name"]), "bold"),
+            Cell(key[0] if key[0] != shown else "", "dim"),
+            Cell(key[1], "bold"),
             f"{row['distribution']} {row['version']}",
             str(row["status"]),
-            str(row["error"] or about.get((row["kind"], row["name"], row["distribution"]), ""))
-            if good
-            else str(row["error"]),
+            row["error"] or about.get(key, ""),
         )
-        shown = str(row["kind"])
+        shown = key[0]
     page.table(table, indent=0)
+    if VARIABLE in os.environ and registry.left_by in ("", VARIABLE):
+        print(
+            f"\n{VARIABLE}={os.environ[VARIABLE]} says which distributions are loaded besides {FIRST_PARTY}."
+        )
     return 0
 
 
+ORDER = ("plugin", *KINDS)
+CHANGED = "B0611"
+
+
 def as_json(registry: Registry) -> list[dict[str, str | None]]:
-    """What --json prints; its keys are a contract. A status is ok, ambiguous (claimed twice) or failed."""
+    """What --json prints; its keys are a contract.
+
+    A status is ok, ambiguous (claimed twice), failed, left out, or warning (its import changed the process's
+    settings). What other distributions register is imported to know.
+    """
     claims = Counter((entry.kind, entry.name) for entry in registry.entries)
+    changed = {plugin: list(plugin.changed) for plugin in registry.plugins}
     rows: list[dict[str, str | None]] = []
     for entry in registry.entries:
-        twice = claims[entry.kind, entry.name] > 1
-        plugin = entry.plugin
-        error = f"claimed by several: write {plugin.distribution}:{entry.name}" if twice else None
-        rows.append(
-            _row(
-                entry.name,
-                entry.kind,
-                plugin.distribution,
-                plugin.version,
-                "ambiguous" if twice else "ok",
-                error,
+        plugin, status, error = entry.plugin, "ok", None
+        if claims[entry.kind, entry.name] > 1:
+            status, error = "ambiguous", f"claimed by several: write {plugin.distribution}:{entry.name}"
+        elif plugin.distribution != FIRST_PARTY:
+            try:
+                changed[plugin] += entry.examine()[1]
+            except PluginError as failure:
+                found = failure.diagnostics[0]
+                status, error = "failed", f"{found.code}: {found.message}"
+        rows.append(_row(plugin, entry.kind, status, error, entry.name))
+    for plugin in registry.plugins:
+        if plugin.error:
+            rows.append(_row(plugin, "plugin", "failed", f"{plugin.code}: {plugin.error}"))
+        elif changed[plugin]:
+            what = ", ".join(dict.fromkeys(changed[plugin]))
+            rows.append(
+                _row(plugin, "plugin", "warning", f"{CHANGED}: importing it changed {what}; put back")
             )
-        )
-    rows += [
-        _row(p.name, "plugin", p.distribution, p.version, "failed", p.error)
-        for p in registry.plugins
-        if p.error
-    ]
+    for plugin in registry.left_out:
+        rows.append(_row(plugin, "plugin", "left out", f"{registry.left_by} leaves it out"))
     return rows
 
 
 def _row(
-    name: str, kind: str, distribution: str, version: str, status: str, error: str | None
+    plugin: Plugin, kind: str, status: str, error: str | None, name: str | None = None
 ) -> dict[str, str | None]:
     return {
-        "name": name,
+        "name": plugin.name if name is None else name,
         "kind": kind,
-        "distribution": distribution,
-        "version": version,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
         "status": status,
         "error": error,
     }
