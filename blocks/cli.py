@@ -5,6 +5,7 @@ Exit codes: 0 ok, 1 the recipe or the input is wrong, 2 usage, 130 interrupted.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -43,6 +44,8 @@ class Parser(ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:  # a program of its own: the graph of a deep model is many objects, and none of them garbage
+        gc.set_threshold(100_000, 20, 50)
     try:
         return _run(arguments)
     except BlocksError as error:

@@ -14,7 +14,7 @@ from itertools import chain
 from blocks.blocktype import BlockType, Layer
 from blocks.component import Component, Position, Sizes, Tokenizer
 from blocks.diagnostics import RecipeError
-from blocks.names import is_reserved
+from blocks.names import is_reserved, is_reserved_key
 from blocks.recipe import Recipe, Stack, Stage
 from blocks.registry import Registry
 from blocks.resolve import Resolver
@@ -180,13 +180,17 @@ class _Planner:
     def _check_plugins(self) -> None:
         """Every distribution that a lock file names is installed; another version is no error."""
         installed = {plugin.distribution for plugin in self.resolver.registry.plugins}
+        left_out = {plugin.distribution for plugin in self.resolver.registry.left_out}
         for name, version in self.written.plugins.items():
             if name not in installed:
+                out = name in left_out
+                why = f"{self.resolver.registry.left_by} leaves out" if out else "is not installed"
                 self.resolver.report(
                     "B0604",
-                    f"this recipe was locked with {name} {version}, which is not installed",
+                    f"this recipe was locked with {name} {version}, which {why}",
                     ("plugins", name),
-                    help=f"pip install {name}=={version}",
+                    key=True,
+                    help="load it as well" if out else f"pip install {name}=={version}",
                 )
 
     def _check_budget(self, plan: Plan) -> None:
@@ -261,8 +265,8 @@ class _Planner:
             "B0206",
             f"a {what} cannot be called {name!r}: Python or nn.Module needs that name",
             path,
-            key=what == "stream",
-            help=f"name: {name}_layers" if what == "stack" else f"{name}_stream:",
+            key=what != "stack",
+            help=f"name: {name}_layers" if what == "stack" else f"{name}_{what}:",
         )
 
     def _stage(
@@ -288,6 +292,8 @@ class _Planner:
         elif key == "heads":
             names = taken.free("heads")
             for name, slot in value.items():
+                if is_reserved_key(name):
+                    self._reserved("head", name, (*here, name))
                 component = self._slot("head", slot, (*here, name), width)
                 if component is not None:
                     at = (*here, name)
