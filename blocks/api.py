@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from blocks.changes import changed
 from blocks.diagnostics import BlocksError, Diagnostic, RecipeError
+from blocks.extends import extended
 from blocks.published import locate
 from blocks.reader import Document, read, read_file
 from blocks.recipe import Recipe
-from blocks.validation import LOOKED_UP, report_validation, with_stand_ins, without_unknown_keys
+from blocks.validation import LOOKED_UP, MAX_FINDINGS, report_validation, with_stand_ins, without_unknown_keys
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,20 +26,31 @@ if TYPE_CHECKING:
     from blocks_compiler.backends.report import Report
 
 
-def load(source: str | os.PathLike[str]) -> Recipe:
+def load(
+    source: str | os.PathLike[str], *, set: Mapping[str, object] | Sequence[str] = (), origin: str = "set"
+) -> Recipe:
     """Read a recipe from a file, from its text, or by the name of a published architecture (`"gpt2"`).
 
-    A string with a line break or a colon followed by a space is text. Raises RecipeError with every mistake of
-    it: lines, columns and help.
+    A string with a line break or a colon followed by a space is text. `set` changes parts of it, such as
+    `{"d_model": 512, "blocks.attention.n_heads": 8, "stack.depth": 24}`, or texts as `--set` takes them; errors
+    call them by `origin` and their number. Raises RecipeError with every mistake: lines, columns and help.
     """
     if not isinstance(source, str):
-        return from_document(read_file(source))
-    is_text = "\n" in source or ": " in source
-    return from_document(read(source) if is_text else read_file(locate(source)))
+        document = read_file(source)
+    elif "\n" in source or ": " in source:
+        document = read(source)
+    else:
+        document = read_file(locate(source))
+    return from_document(document, set=set, origin=origin)
 
 
-def from_document(document: Document) -> Recipe:
-    """The recipe of a text that was read. Raises RecipeError."""
+def from_document(
+    document: Document, *, set: Mapping[str, object] | Sequence[str] = (), origin: str = "set"
+) -> Recipe:
+    """The recipe of a text that was read, with what it extends, and changed by settings. Raises RecipeError."""
+    document = extended(document)
+    if set:
+        document = changed(document, set, origin)
     try:
         if not isinstance(document.value, Mapping):
             problems = document.problems()
@@ -56,7 +69,8 @@ def from_document(document: Document) -> Recipe:
             problems.add(code, message, at=document.span(path, key=key), help=help)
 
         report_validation(error, document.value, Recipe, (), report)
-        problems.extend(_further(error, document))
+        if error.error_count() <= MAX_FINDINGS:
+            problems.extend(_further(error, document))
         problems.raise_if_any(RecipeError)
         raise
     recipe._document = document

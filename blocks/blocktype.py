@@ -15,6 +15,7 @@ class Branch:
     """One of the mixers of a block, with what is its own: `scale * out_norm(mixer(norm(x)))`.
 
     name         of the attribute that holds it: "mixer", or its block's name where several run in parallel
+    entry        its block's name as the recipe has it, where several run in parallel
     norm         None: it reads what the norm of the block gives
     layer_scale  value at the start of a learned factor for each channel; None: there is none
     memory       the stream that it reads besides its own
@@ -27,6 +28,7 @@ class Branch:
     scale: float = 1.0
     layer_scale: float | None = None
     memory: str | None = None
+    entry: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +131,7 @@ class BlockType:
 class Layer:
     """One block in its place: `layers.3`, `decoder.layers.3`.
 
+    base       what its entry alone stands for here: `type` where no override changes it
     kv_source  path of the block whose keys and values it uses
     shares     path of the first block of its group, where that is another one: its parameters are those
     """
@@ -137,6 +140,7 @@ class Layer:
     type: BlockType
     reason: str
     symbol: str
+    base: BlockType
     kv_source: str | None = None
     shares: str | None = None
 

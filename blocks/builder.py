@@ -13,6 +13,7 @@ from blocks.render import plain
 
 MAX_DEPTH = 64
 MAX_NODES = 100_000
+MAX_KEYS = 5_000
 MAX_DIGITS = 30
 
 Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
@@ -56,6 +57,7 @@ class Builder:
         self.value: Value = None
         self.root: Place | None = None
         self.bare = False  # whether the whole text is one empty plain scalar
+        self.overfull = False  # whether a mapping has more keys than are read
         self.nodes = 0
         self.documents = 0
 
@@ -68,34 +70,51 @@ class Builder:
                 self._close(event)
             case yaml.DocumentStartEvent():
                 return self._document(event)
-        return not self.problems.full
+        return self._goes_on()
+
+    def _goes_on(self) -> bool:
+        return not (self.problems.full or self.overfull)
 
     def _document(self, event: Any) -> bool:
         self.documents += 1
         if self.documents > 1:
             self.problems.add(
-                "B0108", "a recipe is one document, here a second one starts", at=self._span(event)
+                "B0108",
+                "a recipe is one document, here a second one starts",
+                at=self._span(event),
+                help="write the second recipe to a file of its own",
             )
             return False
         if event.tags:
             self.problems.add(
-                "B0105", "a %TAG directive is not part of the recipe language", at=self._span(event)
+                "B0105",
+                "a %TAG directive is not part of the recipe language",
+                at=self._span(event),
+                help="leave the line out",
             )
         if event.version is not None and tuple(event.version) != (1, 2):
             version = ".".join(map(str, event.version))
-            self.problems.add("B0108", f"a recipe is YAML 1.2, not {version}", at=self._span(event))
+            self.problems.add(
+                "B0108",
+                f"a recipe is YAML 1.2, not {version}",
+                at=self._span(event),
+                help="leave the line out",
+            )
         return True
 
     def _node(self, event: Any) -> bool:
         self.nodes += 1
         span = self._span(event)
         if self.nodes > MAX_NODES:
-            self.problems.add("B0109", f"the text has more than {MAX_NODES:,} values", at=span)
+            message = f"the text has more than {MAX_NODES:,} values"
+            self.problems.add(
+                "B0109", message, at=span, help="repeat in the layout: layers: [3 x [mamba2, ffn]]"
+            )
             return False
         if isinstance(event, yaml.AliasEvent):
             self._refuse(span, f"the alias *{event.anchor}", "repeat the value, or name it under `blocks:`")
             self._complete(None, Place(span), text=None)
-            return not self.problems.full
+            return self._goes_on()
         if event.anchor is not None:
             what, at = self._property(span, f"&{event.anchor}")
             self._refuse(at, f"the anchor {what}", "name the value under `blocks:` and refer to the name")
@@ -105,13 +124,16 @@ class Builder:
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event, span)
         elif len(self.frames) >= MAX_DEPTH:
-            self.problems.add("B0109", f"the text is nested more than {MAX_DEPTH} levels deep", at=span)
+            message = f"the text is nested more than {MAX_DEPTH} levels deep"
+            self.problems.add(
+                "B0109", message, at=span, help="a recipe needs about ten: look for a bracket too many"
+            )
             return False
         else:
             start = Span(span.line, span.column, span.column + 1)
             empty: list[Value] | dict[str, Value] = [] if isinstance(event, yaml.SequenceStartEvent) else {}
             self.frames.append(_Frame(empty, Place(start), start.end_column))
-        return not self.problems.full
+        return self._goes_on()
 
     def _scalar(self, event: Any, span: Span) -> None:
         text: str = event.value
@@ -132,16 +154,20 @@ class Builder:
             return text
         if _INT.fullmatch(text):
             if len(text) > MAX_DIGITS + 2:
-                self.problems.add("B0110", f"the number has more than {MAX_DIGITS} digits", at=span)
+                message = f"the number has more than {MAX_DIGITS} digits"
+                self.problems.add(
+                    "B0110", message, at=span, help="write large sizes with units, such as 8B or 2T"
+                )
                 return 0
             return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
         if _NOT_FINITE.fullmatch(text):
-            self.problems.add("B0110", f"{text} is not a finite number", at=span)
+            self.problems.add("B0110", f"{text} is not a finite number", at=span, help="write a number")
             return 0.0
         if _FLOAT.fullmatch(text):
             number = float(text) if len(text) <= 400 else float("inf")
             if number in (float("inf"), float("-inf")):
-                self.problems.add("B0110", f"{plain(text[:40])} is too large a number", at=span)
+                message = f"{plain(text[:40])} is too large a number"
+                self.problems.add("B0110", message, at=span, help="numbers reach to 1.79e308")
                 return 0.0
             return number
         return text
@@ -189,6 +215,11 @@ class Builder:
             self.problems.add("B0107", f"a key is a string, not {shown}", at=span, help=help)
             return None
         first = frame.place.keys.get(value)
+        if len(frame.value) >= MAX_KEYS:
+            message = f"a mapping has more than {MAX_KEYS:,} keys"
+            self.problems.add("B0109", message, at=span, help="blocks that are alike need one name only")
+            self.overfull = True
+            return None
         if first is not None:
             self.problems.add(
                 "B0106",

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from blocks import literal, selectors
-from blocks.component import Component, Norm
+from blocks.component import Component, Mixer, Norm
 from blocks.layout import LayoutError
 from blocks.literal import Tree
 from blocks.plan import BlockType, Plan, PlannedStage
@@ -43,9 +43,10 @@ def _recipe(plan: Plan) -> Iterator[str]:
         yield ""
         yield "blocks:"
         width = max(len(scalar(name)) for name in plan.vocabulary) + 1
+        mixers = _mixers(plan)
         for name, block in plan.vocabulary.items():
             head = f"  {scalar(name) + ':':<{width}} "
-            yield from _wrapped(head, _block(plan.canonical, name, block))
+            yield from _wrapped(head, _block(plan.canonical, name, block, mixers[name]))
     yield ""
     yield "model:"
     for stream in plan.streams:
@@ -114,11 +115,33 @@ def _norm(norm: Norm | None) -> Any:
     return _slot(norm) if norm is not None else "none"
 
 
-def _block(recipe: Recipe, name: str, block: BlockType) -> dict[str, Any]:
+def _mixers(plan: Plan) -> dict[str, list[Mixer]]:
+    """Entry -> the mixers that it stands for: one, or as many as the widths that it is used at."""
+    used = dict.fromkeys(kind for layer in plan.layers for kind in (layer.base, layer.type))
+    whole = {layer.base for layer in plan.layers} | set(plan.vocabulary.values())
+    found: dict[str, list[Mixer]] = {name: [] for name in plan.vocabulary}
+    for kind in dict.fromkeys((*plan.vocabulary.values(), *used)):
+        if kind.join:
+            for branch in kind.branches:
+                found[branch.entry].append(branch.mixer)
+        elif kind in whole:
+            found[kind.name].append(kind.mixer)
+    return found
+
+
+def _block(recipe: Recipe, name: str, block: BlockType, mixers: Sequence[Mixer]) -> dict[str, Any]:
+    """An entry; options that follow the width are left out where it is used at several."""
     written = recipe.blocks[name]
     found = _does(block, written.parallel)
     if block.join and written.join is None:
         found.pop("join")
+    if not block.join:
+        several = [_options(mixer) for mixer in mixers]
+        found = {
+            key: value
+            for key, value in found.items()
+            if key == "mixer" or all(options.get(key) == value for options in several)
+        }
     structure = _structure(block)
     for key in STRUCTURE:
         if key in written.model_fields_set and key not in ("mixer", "parallel", "join"):
@@ -218,10 +241,9 @@ def _overrides(stack: Stack, planned: PlannedStage) -> dict[str, dict[str, Any]]
     changes: dict[BlockType, list[dict[str, Any]]] = {}
     places: dict[str, tuple[dict[str, Any], list[int]]] = {}
     for index, layer in enumerate(planned.layers):
-        base = planned.vocabulary[layer.type.name]
-        if layer.type is not base:
+        if layer.type is not layer.base:
             if layer.type not in changes:
-                changes[layer.type] = list(_changes(base, layer.type))
+                changes[layer.type] = list(_changes(layer.base, layer.type))
             for change in changes[layer.type]:
                 places.setdefault(repr(change), (change, []))[1].append(index)
     together: dict[tuple[int, ...], dict[str, Any]] = {}
@@ -262,7 +284,7 @@ def _changes(base: BlockType, made: BlockType) -> Iterator[dict[str, Any]]:
     """What overrides have to say to turn one block into the other, in parts that stand for themselves."""
     options, before = _options(made.mixer), _options(base.mixer)
     if made.join or (made.mixer.name, type(made.mixer)) != (base.mixer.name, type(base.mixer)):
-        yield _does(made, [branch.name for branch in made.branches])
+        yield _does(made, [branch.entry for branch in made.branches])
     else:
         for key in {**before, **options}:
             if options.get(key) != before.get(key):

@@ -3,90 +3,30 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import Any
 
-from blocks.component import Component
-from blocks.expressions import ExpressionError, evaluate
-from blocks.phrases import Meaning, Phrasebook, fold, numeric_field, numeric_fields, words_of
+from blocks.fields import family, fold, numeric_field
+from blocks.naming import MAX_LENGTH, Namer
+from blocks.phrases import PRESETS, Meaning, words_of
 from blocks.recipe import Recipe
 from blocks.resolve import Resolver
+from blocks.said import Range, Said
 
-MAX_LENGTH = 2000
 _TURNS = {"interleaved", "interleave", "interleaving", "alternating", "alternate", "alternately"}
-_FILLERS = {"a", "an", "the", "with", "using", "decoder", "decoders", "only", "in"}
+_FILLERS = {"a", "an", "the", "with", "using", "decoder", "decoders", "encoder", "only", "in", "of"}
 _NOUNS = {"block", "blocks", "layer", "layers"}
-_KNOWN = "8% attention; interleaved Mamba-2 and FFN; pre-norm; RMSNorm; RoPE; tied embeddings"
-
-Range = tuple[int, int]
 
 
-@dataclass(slots=True)
-class Said:
-    """A component as the sentence has it; `places` says where its options stand."""
-
-    meaning: Meaning
-    range: Range
-    options: dict[str, Any]
-    places: dict[str, Range] = field(default_factory=dict)
-    share: int | str | None = None
-
-    def same(self, other: Said) -> bool:
-        return (self.meaning.kind, self.meaning.value, self.options) == (
-            other.meaning.kind, other.meaning.value, other.options,
-        )  # fmt: skip
-
-
-class Reading:
-    """One pass over the words. What is found stands in `turns`, `scattered` and `settled`."""
+class Reading(Namer):
+    """One pass over the words. What is found stands in `turns`, `scattered`, `settled`, `counts`, `sizes`, `wide`."""
 
     def __init__(self, recipe: Recipe, resolver: Resolver) -> None:
-        assert isinstance(recipe.model, str)
-        self.written, self.text, self.resolver = recipe, recipe.model, resolver
-        self.book = Phrasebook(resolver.registry, recipe.blocks)
-        self.words = words_of(self.text[:MAX_LENGTH])
-        self.at = 0
+        super().__init__(recipe, resolver)
         self.turns: list[Said] = []
         self.turns_range: Range | None = None
         self.closed = False
         self.scattered: list[Said] = []
         self.settled: dict[str, Said] = {}
-
-    # Problems
-
-    def report(
-        self,
-        code: str,
-        message: str,
-        place: Range | None,
-        help: str | None,
-        first: tuple[Range, str] | None = None,
-    ) -> None:
-        """Note a problem at characters of the sentence; `first` is a second place that explains it."""
-        related: tuple[tuple[tuple[str | int, ...], str], ...] = ()
-        if first is not None:
-            path = ("model", "clause", first[0][0])
-            self.resolver.aliases[path] = first[0]
-            related = ((path, first[1]),)
-        self.resolver.report(code, message, ("model",), within=place, help=help, related=related)
-
-    def slice(self, place: Range) -> str:
-        """The characters of the sentence at a place."""
-        return self.text[place[0] : place[1]]
-
-    def _not_understood(self, start: int, what: str = "") -> None:
-        """Report the words from `start` to the end of the clause, and go on behind them."""
-        end = start
-        while end < len(self.words) and (end == start or self.words[end].text not in (",", "and", "with")):
-            end += 1
-        place = (self.words[start].start, self.words[end - 1].end)
-        shown = self.slice(place)
-        near = self.book.nearest(shown)
-        help = f"did you mean {near!r}?" if near else f"clauses such as: {_KNOWN}"
-        self.report("B0501", f"{shown[:60]!r} is not understood{what}", place, help)
-        while end < len(self.words) and self.words[end].text not in (",", "and"):
-            end += 1
-        self.at = end
+        self.groups: list[Range] = []
 
     # Reading
 
@@ -99,31 +39,61 @@ class Reading:
         before = len(self.resolver.problems)
         join, previous, turning = "", "", False
         while self.at < len(self.words) and not self.resolver.problems.full:
-            word = self.words[self.at]
-            if word.text in (",", "and"):
-                join = "and" if "and" in (join, word.text) else ","
+            word = fold(self.words[self.at].text)
+            phrase = self.book.match(self.words, self.at) is not None
+            if self.word(self.at) in (",", "and"):
+                join = "and" if "and" in (join, self.word(self.at)) else ","
                 self.at += 1
-            elif fold(word.text) in _TURNS:
-                turning, self.at = True, self.at + 1
-                self._start_turns(word.start, word.end)
+            elif word in _TURNS:
+                turning = True
+                place = self.place(self.at, self.at + 1)
+                self.at += 1
+                self._start_turns(place)
                 join, previous = "", "turns"
+            elif not phrase and word == "parallel":
+                self._group(turning)
+                join, previous, turning = "", "turns", False
+            elif not phrase and self._residual_of_norm(word):
+                join, previous = "", "residual"
+            elif not phrase and (self.count() or self.size()):
+                join, previous, turning = "", "size", False
+            elif (not phrase or self._names_option(join, previous, turning)) and self.wide_option():
+                join, previous, turning = "", "option", False
+            elif word in _FILLERS and not phrase:
+                self.at += 1
             else:
-                if fold(word.text) in _FILLERS and self.book.match(self.words, self.at) is None:
-                    self.at += 1
-                    continue
                 previous = self._clause(join, previous, turning)
                 join, turning = "", False
-        understood = len(self.resolver.problems) == before
+        self._finish(understood=len(self.resolver.problems) == before)
+
+    def _names_option(self, join: str, previous: str, turning: bool) -> bool:
+        """Whether a phrase such as `sliding window`, which means a mixer too, is an option of the blocks before it."""
+        found = self.book.match(self.words, self.at)
+        if found is None or found[0].component is None or turning:
+            return False
+        if previous == "turns" and (join == "and" or not self.closed):
+            return False
+        return numeric_field(found[0].component, self.slice(self.place(self.at, found[1]))) is not None
+
+    def _finish(self, *, understood: bool) -> None:
+        self._elided()
+        preset = self.settled.get("preset")
+        if preset is not None:
+            self._usual(preset)
+        self.spread([*self.turns, *self.scattered, *self.settled.values()], self.report)
         if understood and not self.turns:
             what = "only scattered blocks are named" if self.scattered else "no clause says which blocks"
             self.report("B0503", what, None, "add the blocks that take turns: interleaved Mamba-2 and FFN")
-        if self.resolver.sizes.depth is None:
-            self.report("B0503", "a sentence needs a depth", None, "add `depth: 24` above `model:`")
+        if self.resolver.sizes.depth is None and not self.counts:
+            self.report(
+                "B0503", "a sentence needs a depth", None,
+                "add `depth: 24` above `model:`, or say it: 24 blocks, 12 layers",
+            )  # fmt: skip
 
-    def _start_turns(self, start: int, end: int) -> None:
+    def _start_turns(self, place: Range) -> None:
         if self.turns_range is not None:
-            self._two_turns((start, end))
-        self.turns_range = self.turns_range or (start, end)
+            self._two_turns(place)
+        self.turns_range = self.turns_range or place
 
     def _two_turns(self, place: Range) -> None:
         assert self.turns_range is not None
@@ -134,64 +104,105 @@ class Reading:
             (self.turns_range, "said here first"),
         )  # fmt: skip
 
+    def _residual_of_norm(self, word: str) -> bool:
+        """`pre-RMSNorm` and `post-LayerNorm` settle the residual and leave the norm to be read."""
+        found = self.book.match_slot("norm", self.words, self.at + 1)
+        if word not in ("pre", "post", "sandwich") or found is None:
+            return False
+        self._settle(Said(Meaning("residual", word), self.place(self.at, self.at + 1), {}))
+        self.at += 1
+        return True
+
+    # Clauses
+
     def _clause(self, join: str, previous: str, turning: bool) -> str:
         """Read one clause; return what it was about."""
         start = self.at
         share = self._share()
-        if share is not None and (self.at >= len(self.words) or self.words[self.at].text in (",", "and")):
-            place = (self.words[start].start, self.words[self.at - 1].end)
+        if share is not None and self.ends(self.at):
+            place = self.place(start, self.at)
             self.report("B0501", f"{self.slice(place)} of which block?", place, "8% attention")
             return ""
-        found = self.book.match(self.words, self.at)
-        if found is None:
-            self._not_understood(self.at, " as the name of a block" if share is not None else "")
+        said = self.component(start, share)
+        if said is None:
             return ""
-        meaning, self.at = found
-        place = (self.words[start].start, self.words[self.at - 1].end)
-        if meaning.rivals:
-            rivals = " or ".join(meaning.rivals)
-            self.report("B0501", f"{self.slice(place)!r} has several meanings", place, f"write {rivals}")
-            return ""
-        said = Said(meaning, place, dict(meaning.options), dict.fromkeys(meaning.options, place), share)
-        if meaning.component is not None:
-            self._options(said, meaning.component)
-        if meaning.kind not in ("block", "mixer"):
+        if said.meaning.kind not in ("block", "mixer"):
+            if (
+                said.meaning.kind == "preset"
+                and isinstance(share, int)
+                and fold(self.word(self.at)) in _NOUNS
+            ):
+                self.at += 1
+                self.add_count((share,), self.words[self.at - 1].text, self.place(start, self.at))
+                share = None
+            elif said.meaning.kind == "preset" and fold(self.word(self.at)) in _NOUNS:
+                self.at += 1
             if share is not None:
-                message = f"{self.slice(place)!r}: only blocks have a share"
-                self.report("B0501", message, place, "8% attention")
+                message = f"{self.slice(said.range)!r}: only blocks have a share"
+                self.report("B0501", message, said.range, "8% attention")
                 return ""
             return self._settle(said)
-        if self.at < len(self.words) and fold(self.words[self.at].text) in _NOUNS:
+        if fold(self.word(self.at)) in _NOUNS:
             self.at += 1
-        if self.at < len(self.words) and self.words[self.at].text not in (",", "and"):
-            after = self.book.match(self.words, self.at)
-            if after is None:
-                self._not_understood(self.at, f" after {self.slice(said.range)!r}")
-                return ""
-            if after[0].kind in ("block", "mixer"):
-                place = (self.words[self.at].start, self.words[after[1] - 1].end)
-                pair = f"{self.slice(said.range)} and {self.slice(place)}"
-                self.report("B0501", "a comma or `and` is missing before this", place, pair)
-                self.at = after[1]
-                return "turns"
+        self.part(said)
+        if not self._joined(said):
+            return "turns" if self.at < len(self.words) and not self.ends(self.at) else ""
         if share is not None:
-            self.scattered.append(said)
-            if len(self.scattered) == 2:
-                first = self.scattered[0].range
-                self.report(
-                    "B0502", "a sentence scatters one kind of block, here are two", said.range,
-                    "interleave one of them, or write the layout out", (first, "the first one"),
-                )  # fmt: skip
+            self._scatter(said)
             return "share"
+        self._turn(said, join, previous, turning)
+        return "turns"
+
+    def _joined(self, said: Said) -> bool:
+        """Whether the clause ends, or goes on with what may follow a block; reports it otherwise."""
+        if self.ends(self.at) or self.words[self.at].depth != self.words[self.at - 1].depth:
+            return True
+        after = self.book.match(self.words, self.at)
+        if after is None and not self._begins_clause():
+            self.not_understood(self.at, f" after {self.slice(said.range)!r}")
+            return False
+        if after is not None and after[0].kind in ("block", "mixer"):
+            place = self.place(self.at, after[1])
+            pair = f"{self.slice(said.range)} and {self.slice(place)}"
+            self.report("B0501", "a comma or `and` is missing before this", place, pair)
+            self.at = after[1]
+            return False
+        return True
+
+    def _begins_clause(self) -> bool:
+        """Whether a clause without a phrase begins here: `with` and the like, a norm with its residual."""
+        word = fold(self.word(self.at))
+        return (word in _FILLERS and self.at + 1 < len(self.words)) or (
+            word in ("pre", "post") and self.book.match_slot("norm", self.words, self.at + 1) is not None
+        )
+
+    def _scatter(self, said: Said) -> None:
+        self.scattered.append(said)
+        if len(self.scattered) == 2:
+            first = self.scattered[0].range
+            self.report(
+                "B0502", "a sentence scatters one kind of block, here are two", said.range,
+                "interleave one of them, or write the layout out", (first, "the first one"),
+            )  # fmt: skip
+
+    def _turn(self, said: Said, join: str, previous: str, turning: bool) -> None:
         goes_on = previous == "turns" and (join == "and" or not self.closed) and bool(self.turns or turning)
-        if self.turns_range is not None and not goes_on:
+        if self.turns_range is not None and not goes_on and not self._replaces(said):
             self._two_turns(said.range)
-            return "turns"
+            return
         self.closed = self.closed or (join == "and" and bool(self.turns))
         self.turns.append(said)
         begin = self.turns_range[0] if self.turns_range else said.range[0]
-        self.turns_range = (begin, said.range[1])
-        return "turns"
+        self.turns_range = (begin, max(said.range[1], self.turns_range[1] if self.turns_range else 0))
+
+    def _replaces(self, said: Said) -> bool:
+        """Whether a block takes the place of another one that a preset would have."""
+        kinds = {self._family(turn) for turn in self.turns}
+        return "preset" in self.settled and self._family(said) not in kinds
+
+    def _family(self, said: Said) -> str:
+        cls = said.meaning.component
+        return family(cls) if cls is not None else str(said.meaning.value)
 
     def _share(self) -> int | str | None:
         """`8%`, `8 percent` or `4`, if that stands here, and no phrase that starts with a number."""
@@ -201,8 +212,8 @@ class Reading:
         if not re.fullmatch(r"\d+(\.\d+)?", number):
             return None
         self.at += 1
-        after = fold(self.words[self.at].text) if self.at < len(self.words) else ""
-        if self.at < len(self.words) and (self.words[self.at].text == "%" or after == "percent"):
+        after = fold(self.word(self.at))
+        if self.word(self.at) == "%" or after == "percent":
             self.at += 1
             return f"{number}%"
         if "." in number or len(number) > 12:
@@ -220,82 +231,76 @@ class Reading:
             )  # fmt: skip
         return said.meaning.kind
 
-    # Options
+    # Groups and presets
 
-    def _options(self, said: Said, cls: type[Component]) -> None:
-        """Read `with 8 kv heads and window of 4096`, or `of 4096`."""
-        words = self.words
-        if self.at >= len(words) or words[self.at].text not in ("with", "of"):
-            return
-        preposition, begin = words[self.at].text, self.at
+    def _group(self, turning: bool) -> None:
+        """Read `parallel attention and FFN`: branches of one block."""
+        start, number = self.at, len(self.groups)
         self.at += 1
-        if preposition == "of" and "window" in cls.model_fields and self._value(self.at) is not None:
-            said.options["window"] = self._value(self.at)
-            said.places["window"] = (words[self.at].start, words[self.at].end)
-            self.at += 1
-            if self.at < len(words) and fold(words[self.at].text) in ("tokens", "token"):
-                self.at += 1
-            if self.at + 1 < len(words) and words[self.at].text in ("with", "and"):
-                begin, self.at = self.at, self.at + 1
-            else:
-                said.range = (said.range[0], words[self.at - 1].end)
-                return
-        first = True
-        while (option := self._option(cls)) is not None:
-            name, value, place, self.at = option
-            said.options[name], said.places[name] = value, place
-            first = False
-            if self.at < len(words) and words[self.at].text == "and":
-                begin, self.at = self.at, self.at + 1
-            else:
-                begin = self.at
+        bracket = self.at < len(self.words) and self.words[self.at].depth > self.words[start].depth
+        members: list[Said] = []
+        while self.at < len(self.words):
+            found = self.book.match(self.words, self.at)
+            if found is None or found[0].kind not in ("block", "mixer"):
                 break
-        if first and words[begin].text in ("with", "of"):
-            self._unknown_option(begin, said, cls)
+            said = self.component(self.at, None)
+            if said is None:
+                break
+            if fold(self.word(self.at)) in _NOUNS:
+                self.at += 1
+            said.group = number
+            members.append(said)
+            inside = self.at < len(self.words) and self.words[self.at].depth > self.words[start].depth
+            joins = self.word(self.at) == "and" or (bracket and inside and self.word(self.at) == ",")
+            after = self.book.match(self.words, self.at + 1) if joins else None
+            if after is None or after[0].kind not in ("block", "mixer"):
+                break
+            self.at += 1
+        place = self.place(start, max(self.at, start + 1))
+        self.groups.append(place)
+        if len(members) < 2:
+            self.report(
+                "B0510", f"{self.slice(place)!r} names {len(members)} of the blocks that run in parallel", place,
+                "parallel attention and FFN",
+            )  # fmt: skip
+        for index, said in enumerate(members):
+            self._turn(said, "and" if index else ",", "turns", turning or index > 0)
+        self.closed = False
+
+    def _elided(self) -> None:
+        """`sliding window 128` where no block takes a window: the attention of that name."""
+        for option in list(self.wide):
+            if not self.turns or self.takers(option, [*self.turns, *self.scattered]):
+                continue
+            said = self.elided(option)
+            if said is not None:
+                self.wide.remove(option)
+                after = [index for index, turn in enumerate(self.turns) if turn.range > said.range]
+                self.turns.insert(after[0] if after else len(self.turns), said)
+
+    def _usual(self, preset: Said) -> None:
+        """Add the usual blocks of `Transformer` for which the sentence names no other of their family."""
+        usual: list[Said] = []
+        for phrase in PRESETS[str(preset.meaning.value)]:
+            words = words_of(phrase)
+            found = self.book.match(words, 0)
+            if found is None:
+                self.report(
+                    "B0501",
+                    f"{self.slice(preset.range)!r} needs {phrase}, which no plugin has",
+                    preset.range,
+                    None,
+                )
+                return
+            usual.append(Said(found[0], preset.range, dict(found[0].options)))
+        order = [self._family(said) for said in usual]
+        kinds = [self._family(turn) for turn in self.turns]
+        if self.turns and not set(kinds) & set(order) and not self.groups:
+            self._two_turns(preset.range)
+            return
+        missing = [said for said in usual if self._family(said) not in kinds]
+        if not self.groups and set(kinds) <= set(order) and not any(turn.part for turn in self.turns):
+            self.turns = sorted([*self.turns, *missing], key=lambda said: order.index(self._family(said)))
         else:
-            self.at = begin
-        said.range = (said.range[0], words[self.at - 1].end)
-
-    def _unknown_option(self, begin: int, said: Said, cls: type[Component]) -> None:
-        end = begin + 1
-        while end < len(self.words) and self.words[end].text not in (",", "and"):
-            end += 1
-        inner = min(begin + 1, end - 1)
-        place = (self.words[inner].start, self.words[end - 1].end)
-        known = ", ".join(numeric_fields(cls)) or "none"
-        self.report(
-            "B0501", f"{self.slice(place)[:60]!r} is not an option of {self.slice(said.range)!r}", place,
-            f"a number and one of: {known}",
-        )  # fmt: skip
-        self.at = end
-
-    def _option(self, cls: type[Component]) -> tuple[str, int | float, Range, int] | None:
-        """One option here: its field, its value, its place, and the index after it."""
-        words, start = self.words, self.at
-        while start < len(words) and words[start].text in ("a", "an"):
-            start += 1
-        value = self._value(start)
-        for length in (4, 3, 2, 1):
-            end = start + length + (value is not None)
-            named = words[start + (value is not None) : end]
-            if len(named) < length or any(word.text in (",", "and") for word in named):
-                continue
-            name = numeric_field(cls, "".join(word.text for word in named))
-            if name is None:
-                continue
-            if value is not None:
-                return name, value, (words[start].start, words[end - 1].end), end
-            after = end + (end < len(words) and words[end].text in ("of", "="))
-            number = self._value(after)
-            if number is not None:
-                return name, number, (words[start].start, words[after].end), after + 1
-        return None
-
-    def _value(self, index: int) -> int | float | None:
-        """The number at a word, units included."""
-        if index >= len(self.words) or not self.words[index].text[0].isdigit():
-            return None
-        try:
-            return evaluate(self.words[index].text, {})
-        except ExpressionError:
-            return None
+            self.turns += missing
+        self.turns_range = self.turns_range or preset.range

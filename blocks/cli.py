@@ -44,7 +44,9 @@ class Parser(ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if argv is None:  # a program of its own: the graph of a deep model is many objects, and none of them garbage
+    if (
+        argv is None
+    ):  # a program of its own: the graph of a deep model is many objects, and none of them garbage
         gc.set_threshold(100_000, 20, 50)
     try:
         return _run(arguments)
@@ -63,13 +65,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         place = f" {error.filename}" if error.filename else ""
         help = "choose a place that can be written to"
         _complain(
-            BuildError.of("B0807", f"{error.strerror or error}{place}", help=help), as_json="--json" in arguments
+            BuildError.of("B0807", f"{error.strerror or error}{place}", help=help),
+            as_json="--json" in arguments,
         )
         return 1
     except Exception as error:
         if "BLOCKS_TRACEBACK" in os.environ:
             raise
-        reason = ", ".join([f"{type(error).__name__}: {error}".splitlines()[0], *getattr(error, "__notes__", ())])
+        reason = ", ".join(
+            [f"{type(error).__name__}: {error}".splitlines()[0], *getattr(error, "__notes__", ())]
+        )
         help = "this is a mistake in blocks or in a plugin; BLOCKS_TRACEBACK=1 shows where"
         _complain(BuildError.of("B0900", reason, help=help), as_json="--json" in arguments)
         return 1

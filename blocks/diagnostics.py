@@ -13,22 +13,24 @@ bidirectional characters are escaped, long lines are clipped around the caret.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 MAX_PROBLEMS = 100
-_LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Characters `column` to `end_column` (exclusive) of one line; lines and columns count from 1."""
+    """Characters `column` to `end_column` (exclusive) of one line; lines and columns count from 1.
+
+    `file` names another file than the one that is spoken of: that of a recipe which this one extends.
+    """
 
     line: int
     column: int
     end_column: int
+    file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,10 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. `label` is the text after the carets; `blocks why CODE` explains the code."""
+    """One finding. `label` is the text after the carets; `blocks why CODE` explains the code.
+
+    A span without a file lies in `file`; that of a note may name another one.
+    """
 
     code: str
     message: str
@@ -111,11 +116,17 @@ class UsageError(BlocksError):
 
 
 class Problems:
-    """Collects the findings about one file: in order of place, without repeats, at most `MAX_PROBLEMS`."""
+    """Collects the findings about one file: in order of place, without repeats, at most `MAX_PROBLEMS`.
 
-    def __init__(self, file: str | None = None, text: str = "") -> None:
+    `others` are the texts of further files that its parts come from, by name.
+    """
+
+    def __init__(
+        self, file: str | None = None, text: str = "", others: Mapping[str, str] | None = None
+    ) -> None:
         self.file = file
         self.text = text
+        self.others = dict(others or {})
         self._found: dict[Diagnostic, None] = {}
         self._left_out = 0
 
@@ -129,8 +140,16 @@ class Problems:
         notes: Iterable[Label] = (),
         help: str | None = None,
     ) -> None:
-        """Note one finding at a place of this file, or about the file as a whole."""
-        self.extend([Diagnostic(code, message, self.file, at, label, tuple(notes), help)])
+        """Note one finding at a place of this file, of another that it names, or about the file as a whole."""
+        file = (at.file if at is not None else None) or self.file
+        placed = tuple(Label(self._seen_from(file, note.span), note.text) for note in notes)
+        span = replace(at, file=None) if at is not None and at.file else at
+        self.extend([Diagnostic(code, message, file, span, label, placed, help)])
+
+    def _seen_from(self, file: str | None, span: Span) -> Span:
+        """The same place in a finding about `file`, where no file means that one."""
+        own = span.file or self.file
+        return replace(span, file=None if own == file else own)
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Take over findings that were made elsewhere."""
@@ -156,15 +175,17 @@ class Problems:
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """The findings in the order of their places; the last one counts those left out."""
-        found = sorted(self._found, key=_position)
+        found = sorted(self._found, key=lambda d: (d.file != self.file, _position(d)))
         if self._left_out:
-            found.append(Diagnostic("B0100", f"{self._left_out} more problems are not shown", self.file))
+            help = "mend these first: others may follow from them"
+            message = f"{self._left_out} more problems are not shown"
+            found.append(Diagnostic("B0100", message, self.file, help=help))
         return tuple(found)
 
     @property
     def sources(self) -> dict[str, str]:
-        """The text of the file, ready for an error."""
-        return {self.file: self.text} if self.file is not None else {}
+        """The texts by file name, ready for an error."""
+        return self.others | ({self.file: self.text} if self.file is not None else {})
 
     def raise_if_any(self, error: type[BlocksError] = RecipeError) -> None:
         """Raise `error` with everything found; do nothing if all is well."""
@@ -179,4 +200,4 @@ def _position(diagnostic: Diagnostic) -> tuple[str, int, int, str, str]:
 
 def split_lines(text: str) -> list[str]:
     """Split at the line breaks of YAML 1.2 only (LF, CR, CRLF) as the parser does."""
-    return _LINE_BREAK.split(text)
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

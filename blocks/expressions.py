@@ -65,6 +65,11 @@ class ExpressionError(ValueError):
         self.name: str | None = None
 
 
+def is_name(text: str) -> bool:
+    """Whether an expression can use this as the name of a size."""
+    return text not in FUNCTIONS and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text) is not None
+
+
 def evaluate(text: str, names: Mapping[str, int | float], *, fractions: bool = False) -> int | float:
     """Work out an expression exactly; a whole result is an int, another one a float.
 

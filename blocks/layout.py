@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from blocks.expressions import ExpressionError, share
+from blocks.suggest import did_you_mean
 
 MAX_LAYERS = 100_000
 
@@ -18,11 +19,24 @@ Path: TypeAlias = tuple[str | int, ...]
 
 
 class LayoutError(ValueError):
-    """A layout that cannot work out; `path` is the place inside the stack."""
+    """A layout that cannot work out.
 
-    def __init__(self, code: str, message: str, path: Path, help: str | None = None) -> None:
+    `path` is the place inside the stack, `within` characters of the text there, `related` further places.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        path: Path,
+        help: str | None = None,
+        *,
+        within: tuple[int, int] | None = None,
+        related: tuple[tuple[Path, str], ...] = (),
+    ) -> None:
         super().__init__(message)
         self.code, self.message, self.path, self.help = code, message, path, help
+        self.within, self.related = within, related
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +50,45 @@ class Placement:
 def check_length(length: int, path: Path, limit: int = MAX_LAYERS) -> None:
     """Refuse a layout that is too long before it is laid out. Raises LayoutError."""
     if length > limit:
-        raise LayoutError("B0406", f"{length:,} blocks are more than the {limit:,} allowed", path)
+        message = f"{length:,} blocks are more than the {limit:,} allowed"
+        raise LayoutError("B0406", message, path, "a model has some dozens: look for a zero too many")
 
 
 # Woven --------------------------------------------------------------------------------------------
 
 
-def scattered(value: int | str, depth: int, path: Path) -> int:
+def scattered(value: float | str, depth: int, path: Path) -> int:
     """Number of scattered blocks: a count, or a share of the depth rounded half to even."""
+    if isinstance(value, float):
+        raise LayoutError(
+            "B0308", f"{value:g} is not a share", path, f"a percentage, such as {100 * value:g}%, or a count"
+        )
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise LayoutError("B0203", "a share such as 8% or a count is expected here", path)
     if isinstance(value, int):
         count = value
     else:
         try:
-            count = round(share(value) * depth)
+            wanted = share(value) * depth
         except ExpressionError as error:
             raise LayoutError(error.code, error.message, path, error.help) from None
+        count = round(wanted)
+        if wanted and not count:
+            raise LayoutError(
+                "B0402",
+                f"{value} of {depth} blocks is {float(wanted):.2g} of a block, which rounds to none",
+                path,
+                f"at least {100 // (2 * depth) + 1}%, or a count such as 1",
+                related=((("depth",), f"{depth} in all"),),
+            )
     if not 0 <= count <= depth:
-        raise LayoutError("B0402", f"{count} of {depth} blocks cannot be scattered", path)
+        raise LayoutError(
+            "B0402",
+            f"{count} of {depth} blocks cannot be scattered",
+            path,
+            f"a count up to {depth}, or a share such as 8%",
+            related=((("depth",), f"{depth} in all"),),
+        )
     return count
 
 
@@ -84,7 +118,8 @@ def weave(
     options = dict(scatter or {})
     before = options.pop("before", None)
     if scatter is not None and len(options) != 1:
-        help = "scatter: {attention: 8%}"
+        misspelt = next((key for key in options if did_you_mean(key, ("before",)) == "before"), None)
+        help = f"did you mean 'before' with {misspelt!r}?" if misspelt else "scatter: {attention: 8%}"
         raise LayoutError("B0403", "scatter names exactly one block", ("scatter",), help)
     name, value = next(iter(options.items())) if options else ("", 0)
     size = len(members)
@@ -103,6 +138,10 @@ def weave(
             else f"{depth} layers cannot alternate {size} blocks",
             ("depth",),
             f"the nearest depths that work are {' and '.join(map(str, fits))}" if fits else None,
+            related=(
+                (("interleave",), f"{size} take turns"),
+                *(((("scatter", name), f"{count} of {depth}"),) if count else ()),
+            ),
         )
     if before is not None and before not in members:
         raise LayoutError(
@@ -110,6 +149,7 @@ def weave(
             f"{before!r} is not one of the interleaved blocks",
             ("scatter", "before"),
             f"one of {', '.join(members)}",
+            related=((("interleave",), "these take turns"),),
         )
     groups = (depth - count) // size
     if before is not None:
@@ -180,11 +220,13 @@ def from_pattern(pattern: str, symbols: Mapping[str, str]) -> Iterator[Placement
     unknown = sorted(set(pattern) - set(symbols))
     if unknown:
         known = ", ".join(f"{letter} = {block}" for letter, block in symbols.items())
+        first = min(map(pattern.index, unknown))
         raise LayoutError(
             "B0405",
             f"no block for {', '.join(map(repr, unknown))} in the pattern",
             ("pattern",),
             f"known letters: {known}" if known else "name the letters with `symbols: {M: mamba2}`",
+            within=(first, first + 1),
         )
     return (
         Placement(symbols[s], f"letter {i} of the pattern, {s!r}") for i, s in enumerate(pattern, start=1)

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias, Union
 
-from blocks.layout import LayoutError, Path, Placement, check_length
+from blocks.layout import MAX_LAYERS, LayoutError, Path, Placement, check_length
 
 MAX_NESTING = 64
+_FLAT = "a list inside a list is the same as its items"
 
 Tree: TypeAlias = Union[str, tuple[int, tuple["Tree", ...]]]  # noqa: UP007
 """A block's name, or a number of repeats of a sequence."""
@@ -24,7 +25,7 @@ def parse_literal(value: str | Sequence[Any], path: Path = ("layers",), depth: i
     Raises LayoutError with the place of the item that is not understood.
     """
     if depth > MAX_NESTING:
-        raise LayoutError("B0407", f"lists nested more than {MAX_NESTING} deep", path)
+        raise LayoutError("B0407", f"lists nested more than {MAX_NESTING} deep", path, _FLAT)
     if isinstance(value, str):
         return _parse_text(value, path)
     found: list[Tree] = []
@@ -59,34 +60,46 @@ def _times(digits: str, path: Path) -> int:
 
 def _parse_text(text: str, path: Path) -> tuple[Tree, ...]:
     stack: list[tuple[list[Tree], int | None]] = [([], None)]
-    position = 0
+    position = count = 0
+    opened: list[int] = []
     times: int | None = None
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
             wrong = text[position:].split(",")[0].strip()
             message = f"{wrong[:40]!r} is not understood in a layout"
-            raise LayoutError("B0407", message, path, "3 x [mamba2, ffn]")
+            start = len(text) - len(text[position:].lstrip())
+            raise LayoutError("B0407", message, path, "3 x [mamba2, ffn]", within=(start, start + len(wrong)))
         position = match.end()
         if match["times"]:
             if times is not None:
                 raise LayoutError("B0407", f"`{times} x` repeats nothing", path, "3 x [mamba2, ffn]")
             times = _times(match["times"], path)
         elif match["name"]:
+            count += 1
+            if count > MAX_LAYERS:
+                message = f"more blocks than the {MAX_LAYERS:,} allowed"
+                raise LayoutError("B0406", message, path, "repeats are shorter: 3 x [mamba2, ffn]")
             stack[-1][0].append(match["name"] if times is None else (times, (match["name"],)))
             times = None
         elif match["sign"] == "[":
             if len(stack) > MAX_NESTING:
-                raise LayoutError("B0407", f"lists nested more than {MAX_NESTING} deep", path)
+                raise LayoutError("B0407", f"lists nested more than {MAX_NESTING} deep", path, _FLAT)
             stack.append(([], times))
+            opened.append(match.start("sign"))
             times = None
         elif match["sign"] == "]":
             if len(stack) == 1:
-                raise LayoutError("B0407", "a closing bracket too many", path)
+                at = match.start("sign")
+                raise LayoutError(
+                    "B0407", "a closing bracket too many", path, "3 x [a, b]", within=(at, at + 1)
+                )
             items, repeat = stack.pop()
+            opened.pop()
             stack[-1][0].extend(items if repeat is None else [(repeat, tuple(items))])
     if len(stack) > 1:
-        raise LayoutError("B0407", "a bracket is not closed", path)
+        at = opened[-1]
+        raise LayoutError("B0407", "this bracket is not closed", path, "3 x [a, b]", within=(at, at + 1))
     if times is not None:
         raise LayoutError("B0407", f"`{times} x` repeats nothing", path, "3 x [mamba2, ffn]")
     return tuple(stack[0][0])

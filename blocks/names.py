@@ -1,4 +1,4 @@
-"""Names that a stack cannot have, because the model's module needs them for itself."""
+"""Names that a stack, a stream or a head cannot have, because the model's module needs them for itself."""
 
 from __future__ import annotations
 
@@ -19,8 +19,15 @@ _MODULE = frozenset(
     }
 )  # fmt: skip
 """Attributes of torch's nn.Module, which a stack must not hide."""
+_MAPPING = frozenset({"clear", "items", "keys", "pop", "update", "values"})
+"""What torch's nn.ModuleDict has besides."""
 
 
 def is_reserved(name: str) -> bool:
     """Whether Python or nn.Module needs this name."""
     return name in _MODULE or keyword.iskeyword(name)
+
+
+def is_reserved_key(name: str) -> bool:
+    """Whether nn.ModuleDict needs this name, so that none of its members can have it."""
+    return name in _MODULE or name in _MAPPING

@@ -1,4 +1,4 @@
-"""What the words of a sentence mean: blocks of the recipe, components by name and phrase, fixed clauses.
+"""What the words of a sentence mean: blocks of the recipe, components by name and phrase, clauses of the language.
 
 The components come from the registry, so that a stranger's mixer is understood by its registered name and its
 `phrases` as the project's own are. Case, hyphens and blanks do not count: `Mamba-2` is `mamba2`.
@@ -7,63 +7,93 @@ The components come from the registry, so that a stranger's mixer is understood 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 from blocks.component import Component
 from blocks.diagnostics import PluginError
+from blocks.fields import adjectives, fold
 from blocks.recipe import Block
 from blocks.registry import Registry
-from blocks.resolve import component_kind, members_of, takes_number
 from blocks.suggest import did_you_mean
 
 MAX_WORDS = 8  # of one phrase
-KINDS = ("mixer", "norm", "position")
+KINDS = ("mixer", "norm", "position", "head", "score")
+NAMED_ALONE = ("mixer", "norm", "position")
+"""Kinds that make a clause by themselves; a head is `lm head`, a score stands in the options of its mixer."""
 
+_CLAUSES: Mapping[str, tuple[tuple[Any, tuple[str, ...]], ...]] = {
+    "residual": (
+        ("pre", ("pre-norm", "pre-normalization", "pre-LN")),
+        ("post", ("post-norm", "post-normalization", "post-LN")),
+        ("sandwich", ("sandwich norm", "sandwich norms", "sandwich normalization", "sandwich-LN")),
+        ("deepnorm", ("DeepNorm", "deep norm")),
+        ("none", ("no residual", "no residuals", "without residual", "without residuals")),
+    ),
+    "norm": ((None, ("no norm", "no norms", "without norm", "without norms")),),
+    "position": (
+        (
+            None,
+            (
+                "no positions", "no position", "no position encoding", "no position embeddings",
+                "no positional encoding", "without positions", "NoPE",
+            ),
+        ),
+    ),
+    "tied": (
+        (True, ("tied embeddings", "tied embedding", "tied weights", "tied")),
+        (False, ("untied embeddings", "untied embedding", "untied weights", "untied")),
+    ),
+    "form": (
+        ("decoder", ("decoder-only", "causal", "autoregressive")),
+        ("encoder", ("encoder-only", "bidirectional", "bidirectional encoder")),
+        ("encoder-decoder", ("encoder-decoder", "seq2seq", "sequence-to-sequence")),
+    ),
+    "shared": (
+        (
+            True,
+            (
+                "shared", "shared blocks", "shared layers", "shared parameters", "shared weights",
+                "cross-layer sharing",
+            ),
+        ),
+    ),
+    "vocabulary": ((True, ("shared vocabulary", "shared embeddings", "one vocabulary")),),
+    "scaled": ((True, ("scaled embeddings", "scaled embedding")),),
+    "head": ((None, ("no head", "without head", "headless")),),
+    "parallel": ((True, ("in parallel", "parallel residual", "parallel residuals", "parallel branches")),),
+    "join": (
+        ("sum", ("summed", "joined by sum")),
+        ("mean", ("averaged", "joined by mean")),
+        ("concat", ("concatenated", "joined by concat")),
+    ),
+}  # fmt: skip
 FIXED: Mapping[str, tuple[str, Any]] = {
-    "pre-norm": ("residual", "pre"),
-    "pre-normalization": ("residual", "pre"),
-    "pre-LN": ("residual", "pre"),
-    "post-norm": ("residual", "post"),
-    "post-normalization": ("residual", "post"),
-    "post-LN": ("residual", "post"),
-    "no residual": ("residual", "none"),
-    "no residuals": ("residual", "none"),
-    "without residual": ("residual", "none"),
-    "without residuals": ("residual", "none"),
-    "no positions": ("position", None),
-    "no position": ("position", None),
-    "no position encoding": ("position", None),
-    "no position embeddings": ("position", None),
-    "no positional encoding": ("position", None),
-    "without positions": ("position", None),
-    "NoPE": ("position", None),
-    "tied embeddings": ("tied", True),
-    "tied embedding": ("tied", True),
-    "tied weights": ("tied", True),
-    "tied": ("tied", True),
-    "untied embeddings": ("tied", False),
-    "untied embedding": ("tied", False),
-    "untied weights": ("tied", False),
-    "untied": ("tied", False),
+    phrase: (kind, value)
+    for kind, values in _CLAUSES.items()
+    for value, phrases in values
+    for phrase in phrases
 }
-_SYNONYMS = {"keyvalueheads": "kvheads", "queryheads": "heads", "channelsahead": "headdim"}
+"""Clause of the language -> what it settles, and how."""
+
+PRESETS: Mapping[str, tuple[str, ...]] = {"Transformer": ("multi-head attention", "FFN")}
+"""Word -> its usual blocks, as phrases; a block of the same family that a sentence names takes their place."""
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of the sentence, or one of `,` `%` `and`, with its place."""
+    """A word of the sentence, or one of `,` `%` `and`, with its place and the brackets around it."""
 
     text: str
     start: int
     end: int
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a phrase stands for: `kind` is block, mixer, norm, position, residual or tied."""
+    """What a phrase stands for: `kind` is block, preset, a kind of component, or a kind of clause in FIXED."""
 
     kind: str
     value: Any
@@ -74,28 +104,27 @@ class Meaning:
 
 _WORD = re.compile(
     r"(?P<number>\d{1,3}(?:,\d{3})+(?!\w)|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\w*|\.\d+)"
-    r"|(?P<word>\w+)|(?P<join>[&+])|(?P<comma>[,;])|(?P<sign>[^\s\-‐‑–—/.:()])"
+    r"|(?P<word>\w+)|(?P<join>[&+])|(?P<comma>[,;])|(?P<open>\()|(?P<close>\))|(?P<sign>[^\s\-‐‑–—/.:])"
 )
 
 
 def words_of(text: str) -> list[Word]:
-    """The words of a sentence. Hyphens, slashes, dots and brackets only separate."""
+    """The words of a sentence. Hyphens, slashes and dots only separate; of brackets the words know the depth."""
     words = []
+    depth = 0
     for match in _WORD.finditer(text):
         word = match[0]
+        if match["open"] or match["close"]:
+            depth = depth + 1 if match["open"] else max(0, depth - 1)
+            continue
         if match["comma"]:
             word = ","
         elif match["join"] or word.casefold() == "and":
             word = "and"
         elif match["number"] and "," in word:
             word = word.replace(",", "")
-        words.append(Word(word, match.start(), match.end()))
+        words.append(Word(word, match.start(), match.end(), depth))
     return words
-
-
-def fold(text: str) -> str:
-    """What counts of a phrase: its letters and digits, without case."""
-    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
 
 
 class Phrasebook:
@@ -103,30 +132,50 @@ class Phrasebook:
 
     def __init__(self, registry: Registry, blocks: Mapping[str, Block]) -> None:
         self._table: dict[str, Meaning] = {}
+        self._slots: dict[str, dict[str, Meaning]] = {}
         self._adjectives: dict[str, list[tuple[type[Component], Mapping[str, Any]]]] = {}
-        self.clauses: list[str] = [*blocks, "pre-norm", "post-norm", "no residual", "no positions"]
-        self.clauses += ["tied embeddings", "untied embeddings"]
+        self.clauses: list[str] = list(blocks)
+        """Whole clauses, to be shown where one is not understood."""
+        self.clauses += [values[1][0] for kinds in _CLAUSES.values() for values in kinds]
+        self.clauses += [*PRESETS, "24 layers", "interleaved"]
         found = list(_components(registry))
+        self.components: list[type[Component]] = [cls for _, _, cls in found]
+        """What a sentence can name."""
+        alone = [one for one in found if one[0] in NAMED_ALONE]
         for name in blocks:
             self._table.setdefault(fold(name), Meaning("block", name))
         for kind, name, cls in found:
+            self._enter_slot(kind, name, cls)
+        for kind, name, cls in alone:
             self._table.setdefault(fold(name.rpartition(":")[2]), Meaning(kind, name, cls))
         for phrase, (kind, value) in FIXED.items():
             self._table.setdefault(fold(phrase), Meaning(kind, value))
+        for phrase in PRESETS:
+            self._table.setdefault(fold(phrase), Meaning("preset", phrase))
         names = set(self._table)
-        for kind, name, cls in found:
+        for kind, name, cls in alone:
             phrases = tuple(cls.__dict__.get("phrases", ()))
             self.clauses += phrases or (name,)
             for phrase in phrases:
                 self._add(fold(phrase), Meaning(kind, name, cls), names)
-            for adjective, options in _adjectives(cls):
+            for adjective, options in adjectives(cls):
                 self._adjectives.setdefault(fold(adjective), []).append((cls, options))
                 for phrase in phrases:
                     first, _, rest = phrase.partition(" ")
-                    alike = (other for other, o in _adjectives(cls) if o.keys() == options.keys())
+                    alike = (other for other, o in adjectives(cls) if o.keys() == options.keys())
                     if fold(first) in map(fold, alike):  # SwiGLU FFN, so GeGLU FFN
                         key = fold(adjective) + fold(rest)
                         self._table.setdefault(key, Meaning(kind, name, cls, options))
+
+    def _enter_slot(self, kind: str, name: str, cls: type[Component]) -> None:
+        table = self._slots.setdefault(kind, {})
+        for text in (name, name.rpartition(":")[2], *cls.__dict__.get("phrases", ())):
+            table.setdefault(fold(text), Meaning(kind, name, cls))
+        if kind == "head":
+            short = name.rpartition(":")[2]
+            for phrase in (f"{short} head", *cls.__dict__.get("phrases", ())):
+                self._table.setdefault(fold(phrase), Meaning(kind, name, cls))
+            self.clauses.append(f"{short} head")
 
     def _add(self, key: str, meaning: Meaning, names: set[str]) -> None:
         other = self._table.get(key)
@@ -138,20 +187,50 @@ class Phrasebook:
 
     def match(self, words: Sequence[Word], start: int, depth: int = 0) -> tuple[Meaning, int] | None:
         """The meaning of the longest phrase at `start`, adjectives before it, and the index after it."""
+        found: tuple[Meaning, int] | None = None
         for length, key in _keys(words, start):
             if key in self._table:
-                return self._table[key], start + length
+                found = self._table[key], start + length
+                break
         for length, key in _keys(words, start):
             if key in self._adjectives and depth < 3:
                 rest = self.match(words, start + length, depth + 1)
                 for cls, options in self._adjectives[key] if rest else ():
-                    if rest and rest[0].component is cls:
-                        return replace(rest[0], options={**rest[0].options, **options}), rest[1]
-        return None
+                    if rest and rest[0].component is cls and (found is None or rest[1] > found[1]):
+                        found = replace(rest[0], options={**rest[0].options, **options}), rest[1]
+        return found
 
-    def nearest(self, text: str) -> str | None:
-        """The known clause that was probably meant."""
-        return did_you_mean(text, self.clauses)
+    def meaning(self, phrase: str) -> Meaning | None:
+        """What a phrase means by itself."""
+        found = self.match(words := words_of(phrase), 0)
+        return found[0] if found is not None and found[1] == len(words) else None
+
+    def mixer(self, cls: type[Component]) -> Meaning | None:
+        """The registered mixer of a class."""
+        return next((m for m in self._slots.get("mixer", {}).values() if m.component is cls), None)
+
+    def match_slot(self, kind: str, words: Sequence[Word], start: int) -> tuple[Meaning, int] | None:
+        """The component of a kind that is named at `start`, for a slot, and the index after it."""
+        table = self._slots.get(kind, {})
+        found = self.match(words, start)
+        if found is not None and found[0].kind == kind and found[0].component is not None:
+            return found
+        return next(
+            ((table[key], start + length) for length, key in _keys(words, start) if key in table), None
+        )
+
+    def nearest(self, text: str, count: int = 1) -> list[str]:
+        """The known clauses that were probably meant: by spelling, else those that share most with `text`."""
+        spelled = did_you_mean(text, self.clauses)
+        if spelled is not None:
+            return [spelled]
+        wanted = {fold(word.text) for word in words_of(text)} - {""}
+        scored = []
+        for index, clause in enumerate(dict.fromkeys(self.clauses)):
+            has = {fold(word.text) for word in words_of(clause)}
+            if common := sum(map(len, wanted & has)):
+                scored.append((-common, len(has - wanted), index, clause))
+        return [clause for *_, clause in sorted(scored)[:count]]
 
 
 def _keys(words: Sequence[Word], start: int) -> Iterator[tuple[int, str]]:
@@ -177,37 +256,3 @@ def _components(registry: Registry) -> Iterator[tuple[str, str, type[Component]]
                 continue
             if isinstance(cls, type) and issubclass(cls, Component):
                 yield kind, name, cls
-
-
-def _adjectives(cls: type[Component]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Words that set an option: those that the component declares, and the values of its choices."""
-    yield from cls.adjectives.items()
-    for name, info in cls.model_fields.items():
-        for member in members_of(info.annotation):
-            if get_origin(member) is Literal:
-                for value in get_args(member):
-                    if isinstance(value, str) and value != "none":
-                        yield value, {name: value}
-
-
-def numeric_field(cls: type[Component], text: str) -> str | None:
-    """The field that takes a number and is called so: `kv heads` is n_kv_heads, `window` is window."""
-    wanted = fold(text)
-    wanted = _SYNONYMS.get(wanted, wanted)
-    for name, info in cls.model_fields.items():
-        if takes_number(info.annotation):
-            short = name[2:] if name[:2] in ("n_", "d_") else name
-            if wanted.rstrip("s") in (fold(name).rstrip("s"), fold(short).rstrip("s")):
-                return name
-    return None
-
-
-def numeric_fields(cls: type[Component]) -> list[str]:
-    """What a person may call the fields that take a number."""
-    names = [name for name, info in cls.model_fields.items() if takes_number(info.annotation)]
-    return [(name[2:] if name[:2] == "n_" else name).replace("_", " ") for name in names]
-
-
-def position_field(cls: type[Component]) -> str | None:
-    """The slot of a mixer that takes a position."""
-    return next((n for n, f in cls.model_fields.items() if component_kind(f.annotation) == "position"), None)

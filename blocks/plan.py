@@ -6,6 +6,7 @@ thousand blocks holds a handful of components.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -147,6 +148,14 @@ class _Planner:
         assert tokenizer is None or isinstance(tokenizer, Tokenizer)
         if not resolver.resolve_sizes(tokenizer.vocab_size if tokenizer else None):
             return None
+        if written.extends is not None and written.document is None:
+            help = "blocks.load reads recipes that extend others"
+            resolver.report(
+                "B0114",
+                "a recipe made in Python has no place to look for what it extends",
+                ("extends",),
+                help=help,
+            )
         self._check_vocabulary(tokenizer)
         self._check_plugins()
         recipe = expand(written, resolver)
@@ -157,6 +166,7 @@ class _Planner:
         if resolver.problems:
             return None
         self._check_read(streams)
+        self._check_depth(streams)
         shares = [*layer_shares([layer for stage in _stages(streams) for layer in stage.layers])]
         shares += group_shares(_stages(streams), resolver)
         plan = Plan(
@@ -217,6 +227,25 @@ class _Planner:
                 made = alone.block(name, inside.get(name, self.resolver.sizes.d_model))
                 used |= {name: made} if made is not None else {}
         return {name: used[name] for name in recipe.blocks if name in used}
+
+    def _check_depth(self, streams: list[PlannedStream]) -> None:
+        """A depth of the recipe is that of its stacks, where nothing refers to it."""
+        stacks = [
+            item.stack for items in self.written.streams.values() for item in items if item.stack is not None
+        ]
+        depth = self.resolver.sizes.depth
+        total = sum(len(stage.layers) for stage in _stages(streams))
+        taken = any(stack.depth is None and (stack.interleave or stack.cycle) for stack in stacks)
+        if depth is None or depth == total or not stacks or taken:
+            return
+        said = self.written.model_dump(exclude={"recipe", "about", "depth"}, exclude_none=True)
+        if not re.search(r"\bdepth\b", " ".join(_texts(said))):
+            self.resolver.report(
+                "B0413",
+                f"depth says {depth} blocks, the stacks have {total}",
+                ("depth",),
+                help="leave it out: each stack says its own depth, and no expression uses this one",
+            )
 
     def _check_read(self, streams: list[PlannedStream]) -> None:
         """Every stream but the last is read by another one, and has no head of its own."""
@@ -282,6 +311,7 @@ class _Planner:
             planner = StackPlanner(self.resolver, recipe, value, here, name, widths)
             layers = planner.layers(width)
             if layers is None:
+                share_layers(planner.made, self.owners, self.resolver)
                 yield PlannedStage(
                     name, "stack", origin=here, vocabulary=planner.types, width=width, out_width=width
                 )
@@ -342,6 +372,14 @@ class Paths:
             path = f"{name}_{count}"
         self.taken.add(path)
         return self.before + path
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text among the values of mappings and lists."""
+    if isinstance(value, str):
+        yield value
+    for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _texts(inner)
 
 
 def _stages(streams: Iterable[PlannedStream]) -> list[PlannedStage]:

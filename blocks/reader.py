@@ -11,13 +11,14 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_right
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from blocks.builder import Builder, Place, Value
+from blocks.builder import MAX_DEPTH, MAX_NODES, Builder, Place, Value
 from blocks.diagnostics import Problems, RecipeError, Span, split_lines
 from blocks.repeats import normalise
 from blocks.suggest import did_you_mean
@@ -32,25 +33,41 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\
 
 
 class Document:
-    """A text that was read: its plain `value`, and the place of each part of it."""
+    """A text that was read: its plain `value`, and the place of each part of it.
 
-    def __init__(self, value: Value, file: str, text: str, root: Place) -> None:
+    `path` is the file that it came from, None for a text. Parts may come from other texts, those of the recipes
+    that it extends and of settings: their spans name the file, and `others` has the text of each.
+    """
+
+    def __init__(
+        self,
+        value: Value,
+        file: str,
+        text: str,
+        root: Place,
+        *,
+        path: Path | None = None,
+        others: Mapping[str, str] | None = None,
+    ) -> None:
         self.value = value
         self.file = file
         self.text = text
-        self._root = root
+        self.root = root
+        self.path = path
+        self.others = dict(others or {})
+        self._lines: dict[str, list[str]] = {}
 
     def __repr__(self) -> str:
         return f"Document({self.file!r})"
 
     @property
     def sources(self) -> dict[str, str]:
-        """The text by file name, as errors want it."""
-        return {self.file: self.text}
+        """The texts by file name, as errors want them."""
+        return {**self.others, self.file: self.text}
 
     def span(self, path: tuple[str | int, ...], *, key: bool = False) -> Span:
         """Return the place of the value at `path` (with `key` of its key), or of the nearest ancestor."""
-        place, key_span = self._root, None
+        place, key_span = self.root, None
         for part in path:
             inner = place.items.get(part)
             if inner is None:
@@ -73,28 +90,37 @@ class Document:
                 value = value[part]
             else:
                 return span
-        lines = split_lines(self.text)
+        lines = self._lines_of(span.file)
         shown = lines[span.line - 1][span.column - 1 : span.end_column - 1] if span.line <= len(lines) else ""
         for quote in ("", "'", '"'):
             if isinstance(value, str) and shown == quote + value + quote:
                 column = span.column + len(quote)
-                return Span(span.line, column + start, column + max(end, start + 1))
+                return Span(span.line, column + start, column + max(end, start + 1), span.file)
         return span
+
+    def _lines_of(self, file: str | None) -> list[str]:
+        name = file or self.file
+        if name not in self._lines:
+            self._lines[name] = split_lines(self.sources[name])
+        return self._lines[name]
 
     def problems(self) -> Problems:
         """Return an empty collector of findings about this text."""
-        return Problems(self.file, self.text)
+        return Problems(self.file, self.text, self.others)
 
 
-def read_file(path: str | os.PathLike[str]) -> Document:
-    """Read a recipe file. Raises RecipeError if it is missing, unreadable, too large or wrong."""
-    name = os.fspath(path)
+def read_file(path: str | os.PathLike[str], *, name: str | None = None) -> Document:
+    """Read a recipe file; errors call it `name`, by default its path.
+
+    Raises RecipeError if it is missing, unreadable, too large or wrong.
+    """
+    name = os.fspath(path) if name is None else name
     try:
-        with Path(name).open("rb") as stream:
+        with Path(path).open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise RecipeError.of(
-            "B0801", f"there is no file {name}", file=name, help=_neighbour(Path(name))
+            "B0801", f"there is no file {name}", file=name, help=_neighbour(Path(path))
         ) from None
     except IsADirectoryError:
         raise RecipeError.of(
@@ -103,7 +129,9 @@ def read_file(path: str | os.PathLike[str]) -> Document:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise RecipeError.of("B0802", f"{name} cannot be read: {reason}", file=name) from None
-    return read(data, name)
+    document = read(data, name)
+    document.path = Path(path)
+    return document
 
 
 def _neighbour(path: Path) -> str | None:
@@ -117,14 +145,20 @@ def _neighbour(path: Path) -> str | None:
     return f"did you mean {path.parent / meant}?" if meant else None
 
 
-def read(text: str | bytes, file: str = "<text>") -> Document:
-    """Read one YAML document. Raises RecipeError with everything that was found."""
+def read(text: str | bytes, file: str = "<text>", *, start: int = 0) -> Document:
+    """Read one YAML document. Raises RecipeError with everything that was found.
+
+    With `start`, the document begins at that character of the text's first line.
+    """
     decoded = _decode(text, file)
     problems = Problems(file, decoded)
     _check_characters(decoded, problems)
+    if not problems:
+        _check_size(decoded, problems)
     problems.raise_if_any()
-    builder, error = _build(decoded, problems)
-    if error is not None and (spelled := normalise(decoded)) != decoded:
+    yaml_text = " " * start + decoded[start:]
+    builder, error = _build(decoded, problems, yaml_text)
+    if error is not None and (spelled := normalise(yaml_text, MAX_DEPTH)) != yaml_text:
         problems = Problems(file, decoded)
         builder, error = _build(decoded, problems, spelled)
     if isinstance(error, yaml.MarkedYAMLError):
@@ -132,16 +166,48 @@ def read(text: str | bytes, file: str = "<text>") -> Document:
     elif error is not None:
         problems.add("B0102", f"this is not valid YAML: {error}")
     if not problems and (builder.root is None or (builder.value is None and builder.bare)):
-        problems.add("B0111", "there is nothing in this text", help="a recipe starts with `recipe: my-model`")
+        problems.add(
+            "B0111",
+            "there is nothing in this text",
+            at=Span(1, 1, 2),
+            help="a recipe starts with `recipe: my-model`",
+        )
     problems.raise_if_any()
     assert builder.root is not None
     return Document(builder.value, file, decoded, builder.root)
 
 
-def _build(text: str, problems: Problems, spelled: str | None = None) -> tuple[Builder, Exception | None]:
-    """Read the events of a text, or of it `spelled` as YAML has it; and what stopped the parser, if any."""
+def _check_size(text: str, problems: Problems) -> None:
+    """Count the values of a long text before any is kept, which is five times as quick as reading them."""
+    if len(text) <= MAX_NODES:  # each value takes a character at least
+        return
+    loader, nodes, depth = _Parser(text), 0, 0
+    try:
+        while nodes <= MAX_NODES and depth <= MAX_DEPTH:
+            event = loader.get_event()
+            kind = event.__class__
+            if kind is yaml.ScalarEvent:
+                nodes += 1
+            elif kind is yaml.SequenceStartEvent or kind is yaml.MappingStartEvent:
+                nodes, depth = nodes + 1, depth + 1
+            elif kind is yaml.SequenceEndEvent or kind is yaml.MappingEndEvent:
+                depth -= 1
+            elif kind is yaml.AliasEvent or kind is yaml.StreamEndEvent:
+                return
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
+        return  # said better by whoever reads the text
+    finally:
+        loader.dispose()
+    if nodes > MAX_NODES:
+        mark = event.start_mark
+        at = Span(mark.line + 1, mark.column + 1, mark.column + 2)
+        problems.add("B0109", f"the text has more than {MAX_NODES:,} values", at=at)
+
+
+def _build(text: str, problems: Problems, spelled: str) -> tuple[Builder, Exception | None]:
+    """Read the events of a text, `spelled` as YAML has it; and what stopped the parser, if any."""
     builder = Builder(text, problems)
-    loader = _Parser(text if spelled is None else spelled)
+    loader = _Parser(spelled)
     try:
         while loader.check_event():
             if not builder.take(loader.get_event()):
@@ -155,7 +221,15 @@ def _build(text: str, problems: Problems, spelled: str | None = None) -> tuple[B
 
 def _decode(text: str | bytes, file: str) -> str:
     if len(text) > MAX_BYTES or (isinstance(text, str) and len(text.encode(errors="replace")) > MAX_BYTES):
-        raise RecipeError.of("B0109", f"the text is larger than {MAX_BYTES // 1024} KiB", file=file)
+        head = text[:MAX_BYTES]
+        line = 1 + (head.count("\n") if isinstance(head, str) else head.count(b"\n"))
+        raise RecipeError.of(
+            "B0109",
+            f"the text is larger than {MAX_BYTES // 1024} KiB",
+            file=file,
+            span=Span(line, 1, 2),
+            help="name what repeats under `blocks:`, and repeat it in a layout",
+        )
     if isinstance(text, str):
         return text.removeprefix("\ufeff")
     try:

@@ -23,7 +23,7 @@ Slot: TypeAlias = Union[str, dict[str, dict[str, Any]]]  # noqa: UP007
 Gain: TypeAlias = (
     Annotated[int, Field(ge=-MAX_SIZE, le=MAX_SIZE)] | float | Annotated[str, Field(max_length=1000)]
 )
-"""A factor: a number, or an expression over declared names such as `depth ** 0.25`."""
+"""A factor: a number, or an expression over declared names such as `1 / sqrt(depth)`."""
 Residual: TypeAlias = Literal["pre", "post", "sandwich", "none"]
 Join: TypeAlias = Literal["sum", "mean", "concat"]
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}$"
@@ -76,7 +76,7 @@ class Block(Around):
     join: Join | None = Field(
         default=None, description="how parallel outputs become one; concat: side by side, then a linear map"
     )
-    share: bool | str | None = Field(
+    share: bool | Annotated[str, Field(min_length=1)] | None = Field(
         default=None, description="true, or a group's name: all uses have one and the same parameters"
     )
     adapter: Slot | None = Field(
@@ -114,7 +114,7 @@ class Stack(Around):
     )
     symbols: dict[str, str] | None = Field(default=None, description="letter of the pattern -> block")
     interleave: list[str] | None = Field(default=None, min_length=1, description="blocks that take turns")
-    scatter: dict[str, int | str] | None = Field(
+    scatter: dict[str, int | float | str] | None = Field(
         default=None,
         description="block -> share of the depth (8%) or count, spread evenly; `before: block` says where",
     )
@@ -148,13 +148,24 @@ class Stage(_Strict):
     @model_validator(mode="after")
     def _one_key(self) -> Stage:
         if len(self.model_fields_set) != 1:
-            raise ValueError(f"a stage has exactly one key of {', '.join(STAGES)}")
+            raise ValueError(
+                f"a stage has exactly one key of {', '.join(STAGES)}; "
+                "write each stage as an item of its own, such as `- head: lm`"
+            )
+        if getattr(self, self.key) is None:
+            raise ValueError(
+                f"{self.key} says nothing; leave the stage out, or fill it, such as `- {self.key}: none`"
+            )
         return self
 
     @property
     def key(self) -> str:
         """Which of the stages this is."""
         return next(iter(self.model_fields_set))
+
+
+Stages: TypeAlias = Annotated[list[Stage], Field(min_length=1, max_length=1000)]
+"""A pipeline, in order."""
 
 
 class Recipe(_Strict):
@@ -183,10 +194,14 @@ class Recipe(_Strict):
     plugins: dict[str, str] = Field(
         default_factory=dict, description="distributions and versions that a lock file was written with"
     )
-    blocks: dict[str, Block] = Field(default_factory=dict, description="the vocabulary")
-    model: str | list[Stage] | dict[Annotated[str, Field(pattern=STREAM_NAME)], list[Stage]] = Field(
-        description="a sentence, the stages of the pipeline, or several streams by name"
+    blocks: dict[Annotated[str, Field(pattern=NAME)], Block] = Field(
+        default_factory=dict, max_length=1000, description="the vocabulary"
     )
+    model: (
+        str
+        | Stages
+        | Annotated[dict[Annotated[str, Field(pattern=STREAM_NAME)], Stages], Field(min_length=1)]
+    ) = Field(description="a sentence, the stages of the pipeline, or several streams by name")
 
     _document: Document | None = PrivateAttr(default=None)
 

@@ -6,7 +6,8 @@ Control and bidirectional characters are escaped, long lines are clipped around 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from blocks.diagnostics import Diagnostic, Span, split_lines
 
@@ -28,7 +29,7 @@ def render(
     """
     paint = _paint if color else _no_paint
     lines = {file: split_lines(text) for file, text in sources.items()}
-    return "\n\n".join("\n".join(_draw(d, lines.get(d.file or "", []), paint, width)) for d in diagnostics)
+    return "\n\n".join("\n".join(_draw(d, lines, paint, width)) for d in diagnostics)
 
 
 _STYLES = {"error": "1;31", "bold": "1", "frame": "1;34", "help": "1;36"}
@@ -42,44 +43,58 @@ def _no_paint(text: str, style: str) -> str:
     return text
 
 
+_Mark: TypeAlias = tuple[Span, str, str]
+"""A place, the sign that underlines it, and the text after that."""
+
+
 def _draw(
-    d: Diagnostic, lines: list[str], paint: Callable[[str, str], str], width: int | None
+    d: Diagnostic, lines: Mapping[str, list[str]], paint: Callable[[str, str], str], width: int | None
 ) -> Iterator[str]:
     yield paint(f"error[{d.code}]", "error") + paint(": " + plain(d.message), "bold")
-    marks = [(label.span, "-", label.text) for label in d.notes]
+    marks: list[_Mark] = [(label.span, "-", label.text) for label in d.notes]
     if d.span is not None:
         marks.append((d.span, "^", d.label))
     digits = max((len(str(span.line)) for span, _, _ in marks), default=1)
     indent = " " * (digits + 1)
-    bar = paint(indent + "|", "frame")
-    if d.file is not None or d.span is not None:
-        place = plain(d.file if d.file is not None else "<text>")
-        yield (
-            indent
-            + paint("-->", "frame")
-            + f" {place}"
-            + (f":{d.span.line}:{d.span.column}" if d.span else "")
-        )
     window = _WINDOW if width is None else max(20, min(_WINDOW, width - digits - 3))
-    if lines:
-        for number in sorted({span.line for span, _, _ in marks}):
-            line = lines[number - 1] if 0 < number <= len(lines) else ""
-            here = [mark for mark in marks if mark[0].line == number]
-            here.sort(key=lambda mark: (mark[1] != "^", mark[0].column))
-            head = paint(f"{number:>{digits}} |", "frame")
-            previous = None
-            for span, sign, text in here:
-                shown, start, length = _excerpt(line, span, window)
-                if shown != previous:
-                    yield (head + " " + shown).rstrip()
-                    previous = shown
-                style = "error" if sign == "^" else "frame"
-                yield bar + " " * (start + 1) + paint((sign * length + " " + plain(text)).rstrip(), style)
+    if d.file is not None or d.span is not None:
+        yield indent + paint("-->", "frame") + f" {_place(d.file, d.span)}"
+    own = [mark for mark in marks if mark[0].file is None]
+    yield from _excerpts(own, lines.get(d.file or "", []), paint, digits, window)
+    for file in dict.fromkeys(mark[0].file for mark in marks if mark[0].file is not None):
+        there = [mark for mark in marks if mark[0].file == file]
+        yield indent + paint(":::", "frame") + f" {_place(file, there[0][0])}"
+        yield from _excerpts(there, lines.get(file, []), paint, digits, window)
     if d.help:
         first, *rest = d.help.split("\n")
         yield indent + paint("= ", "frame") + paint("help", "help") + f": {plain(first)}"
         for more in rest:
             yield indent + " " * 8 + plain(more)
+
+
+def _place(file: str | None, span: Span | None) -> str:
+    name = plain(file if file is not None else "<text>")
+    return name + (f":{span.line}:{span.column}" if span else "")
+
+
+def _excerpts(
+    marks: Sequence[_Mark], lines: list[str], paint: Callable[[str, str], str], digits: int, window: int
+) -> Iterator[str]:
+    """The lines of one file that have marks, each with its underlines."""
+    bar = paint(" " * (digits + 1) + "|", "frame")
+    for number in sorted({span.line for span, _, _ in marks}) if lines else ():
+        line = lines[number - 1] if 0 < number <= len(lines) else ""
+        here = [mark for mark in marks if mark[0].line == number]
+        here.sort(key=lambda mark: (mark[1] != "^", mark[0].column))
+        head = paint(f"{number:>{digits}} |", "frame")
+        previous = None
+        for span, sign, text in here:
+            shown, start, length = _excerpt(line, span, window)
+            if shown != previous:
+                yield (head + " " + shown).rstrip()
+                previous = shown
+            style = "error" if sign == "^" else "frame"
+            yield bar + " " * (start + 1) + paint((sign * length + " " + plain(text)).rstrip(), style)
 
 
 def _excerpt(line: str, span: Span, window: int) -> tuple[str, int, int]:

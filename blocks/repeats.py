@@ -20,15 +20,21 @@ _TOKEN = re.compile(
 _WORD = re.compile(r"[^\s\[\]{},]+")
 
 
-def normalise(text: str) -> str:
+_HINT = re.compile(r"\d[ \t]*[x×][ \t]*\[")
+
+
+def normalise(text: str, max_depth: int = 64) -> str:
     """The same text with `3 x [` as `3 x,[` inside brackets and braces, outside quotes and comments.
 
-    `3 x[` becomes `3x,[`; in `3x[` there is no room for a comma, so it stays as it is.
+    `3 x[` becomes `3x,[`; in `3x[` there is no room for a comma, so it stays as it is. What comes after brackets
+    deeper than `max_depth` is left as it is: no recipe has them.
     """
+    if _HINT.search(text) is None:
+        return text
     parts: list[str] = []
     depth = done = at = 0
     fresh = True  # whether a value may begin here; in the middle of a text a quote is only a character
-    while at < len(text):
+    while at < len(text) and depth <= max_depth:
         match = _TOKEN.match(text, at)
         if match is None:  # a blank that is none of YAML's
             at += 1

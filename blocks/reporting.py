@@ -9,6 +9,8 @@ from blocks.diagnostics import Diagnostic, Label, Problems, Span
 from blocks.reader import Document
 from blocks.validation import Path
 
+_NOTHING = object()
+
 
 class Reporter:
     """Collects problems about one recipe; `problems` holds what was found.
@@ -58,22 +60,33 @@ class Reporter:
             return
         narrow = within is not None and self._alias(path) is None
         span = self.document.within(path, *within) if within and narrow else self.span(path, key=key)
-        places = ((self.span(other), text) for other, text in related if self.written(other))
+        places = (
+            (self.span(other, key=self._is_wide(other)), text)
+            for other, text in related
+            if self.written(other)
+        )
         notes = tuple(Label(place, text) for place, text in places if place is not None)
         self.problems.add(code, message, at=span, label=label, notes=notes, help=help)
+
+    def _is_wide(self, path: Path) -> bool:
+        """Whether a mapping stands there, so that its key names it better than all of it."""
+        return isinstance(self._value(path), Mapping)
 
     def written(self, path: Path) -> bool:
         """Whether the text has a value at this path."""
         if path in self.aliases:
             return True
-        here: Any = self.document.value if self.document else None
+        return self._value(path) is not _NOTHING
+
+    def _value(self, path: Path) -> Any:
+        here: Any = self.document.value if self.document else _NOTHING
         for part in path:
-            inside = part in here if isinstance(here, Mapping) else _has(here, part)
+            inside = (
+                part in here
+                if isinstance(here, Mapping)
+                else isinstance(here, list) and part in range(len(here))
+            )
             if not inside:
-                return False
+                return _NOTHING
             here = here[part]
-        return True
-
-
-def _has(here: Any, index: str | int) -> bool:
-    return isinstance(here, list) and isinstance(index, int) and index < len(here)
+        return here

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from blocks.component import Component, Sizes
 from blocks.diagnostics import PluginError
-from blocks.expressions import ExpressionError, evaluate, resolve
+from blocks.expressions import ExpressionError, evaluate, is_name, resolve
 from blocks.recipe import MAX_SIZE, Recipe
 from blocks.registry import Registry
 from blocks.reporting import Reporter
@@ -41,7 +41,22 @@ class Resolver(Reporter):
         definitions = {name: value for name, value in top.items() if value is not None}
         for name in recipe.let:
             if name in top:
-                self.report("B0316", f"{name!r} is already a size of every recipe", ("let", name), key=True)
+                self.report(
+                    "B0316",
+                    f"{name!r} is already a size of every recipe",
+                    ("let", name),
+                    key=True,
+                    related=(((name,), f"{name} is set here"),),
+                    help=f"change {name} at the top, or choose another name here",
+                )
+            elif not is_name(name):
+                self.report(
+                    "B0206",
+                    f"{name!r} is not a name that an expression can use",
+                    ("let", name),
+                    key=True,
+                    help="letters, digits and _, a letter first, and no function such as min",
+                )
         definitions |= {name: value for name, value in recipe.let.items() if name not in top}  # type: ignore[misc]
         errors: list[ExpressionError] = []
         self.names = resolve(definitions, problems=errors)
@@ -54,9 +69,19 @@ class Resolver(Reporter):
             if value is None:
                 continue
             if not isinstance(value, int) or value < 1:
-                self.report("B0302", f"{name} is {value}, not a whole number of at least 1", (name,))
+                self.report(
+                    "B0302",
+                    f"{name} is {value}, not a whole number of at least 1",
+                    (name,),
+                    help=f"{name}: 512",
+                )
             elif value > MAX_SIZE:
-                self.report("B0302", f"{name} is {value:,}, more than the {MAX_SIZE:,} allowed", (name,))
+                self.report(
+                    "B0302",
+                    f"{name} is {value:,}, more than the {MAX_SIZE:,} allowed",
+                    (name,),
+                    help="sizes are decimal: 8k is 8,000",
+                )
             else:
                 whole[name] = value
         if "d_model" not in whole:
@@ -76,7 +101,8 @@ class Resolver(Reporter):
                 self._expression(error, path)
                 return None
         if not isinstance(number, int) or number < 0:
-            self.report("B0302", f"{value} is not a whole number of at least 0", path)
+            message = f"{value} is not a whole number of at least 0"
+            self.report("B0302", message, path, help=f"{path[-1]}: 24")
             return None
         return number
 
@@ -114,7 +140,15 @@ class Resolver(Reporter):
             if isinstance(name, str) and (options is None or isinstance(options, Mapping)):
                 return self.made(kind, name, options or {}, (*path, name), (*path, name))
         article = "an" if kind[0] in "aeiou" else "a"
-        self.report("B0207", f"{article} {kind} is a name, or a mapping of one name to its options", path)
+        several = list(slot) if isinstance(slot, Mapping) else []
+        self.report(
+            "B0207",
+            f"{article} {kind} is a name, or a mapping of one name to its options",
+            path,
+            help=f"keep one of {', '.join(map(str, several))}"
+            if several
+            else "such as rmsnorm, or {rmsnorm: {eps: 1e-5}}",
+        )
         return None
 
     def made(
@@ -157,10 +191,18 @@ class Resolver(Reporter):
 
     def checked(self, component: Component, at: Path, name_at: Path, sizes: Sizes) -> Component | None:
         """Check and bind a component to sizes; None when wrong."""
-        complaints = list(component.check(sizes))
+        try:
+            complaints = list(component.check(sizes))
+        except Exception as error:
+            error.add_note(f"in {component.kind} {component.name!r} of {type(component).__module__}")
+            raise
         for wrong in complaints:
             place = self._place(component, at, wrong.field)
-            related = tuple(((name,), f"{name} is set here") for name in wrong.related)
+            related = tuple(
+                (self._place_beside(component, at, wrong.field, name), f"{name} is set here")
+                for name in wrong.related
+                if name != "d_model" or sizes.d_model == self.sizes.d_model
+            )
             self.report(
                 wrong.code,
                 wrong.message,
@@ -184,6 +226,13 @@ class Resolver(Reporter):
         while len(path) > len(at) and not self.written(path):
             path = path[:-1]
         return path if len(path) > len(at) else None
+
+    def _place_beside(self, component: Component, at: Path, field: str, name: str) -> Path:
+        """The path of another option than `field`: of the same slot, of the block, or of the recipe."""
+        place = self._place(component, at, field[: field.rfind(".") + 1] + name)
+        if place is not None and place[-1] == name:
+            return place
+        return (*at, name) if self.written((*at, name)) else (name,)
 
 
 def _is_number(value: Any) -> bool:

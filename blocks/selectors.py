@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from blocks.layout import LayoutError, Path
+from blocks.suggest import did_you_mean
 
 _SELECTOR = re.compile(
     r"(?P<name>[A-Za-z_][\w.+-]*)(?:\[(?P<start>-?\d{1,9})?(?P<colon>:(?P<stop>-?\d{1,9})?)?\])?"
@@ -33,7 +34,12 @@ def select(selector: str, blocks: Sequence[str], stack: str = "layers") -> list[
         chosen = found if "[" not in selector else []
     if not chosen:
         name = match["name"]
-        count = f"there are {len(found)} of {name!r}" if found else f"no block is called {name!r}"
-        known = ", ".join(sorted({stack, *blocks}))
-        raise LayoutError("B0409", f"{selector!r} selects nothing: {count}", path, f"names here: {known}")
+        if found:
+            reason = f"there {'is' if len(found) == 1 else 'are'} {len(found)} of {name!r}"
+            help = f"{name}[0] to {name}[{len(found) - 1}], or {name}[-1] for the last one"
+        else:
+            reason = f"no block of this stack is called {name!r}"
+            near = did_you_mean(name, known := sorted({stack, *blocks}))
+            help = f"did you mean {near!r}?" if near else f"names here: {', '.join(known)}"
+        raise LayoutError("B0409", f"{selector!r} selects nothing: {reason}", path, help)
     return chosen

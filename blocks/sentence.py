@@ -1,28 +1,28 @@
 """The sentence form: `8% attention, interleaved Mamba-2 and FFN, pre-norm, RoPE` and what it stands for.
 
-    sentence = clause {"," clause}                  in any order, any case; `and` joins clauses too
-    clause   = [share] mixer                        8% attention, 4 attention: scattered among the others
-             | ["interleaved"] mixer {"," mixer} "and" mixer     blocks that take turns; or one mixer alone
-             | "pre-norm" | "post-norm" | "no residual"
-             | norm | position | "no positions" | "tied embeddings" | "untied embeddings"
-    mixer    = {adjective} phrase [("with" | "of") option {"and" option}]
-    option   = number field | field ["of"] number   8 kv heads, window of 4096
-
-Sizes stand at the recipe's top: d_model, depth, vocab_size.
+docs/sentences.md has the grammar. A sentence is clauses in any order and any case; `blocks.clauses` reads them,
+and this file makes the stages of one stream, or of an encoder and a decoder, of what they say.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from blocks.clauses import Reading, Said
-from blocks.component import Position
-from blocks.diagnostics import PluginError
-from blocks.phrases import Meaning, fold, position_field
-from blocks.recipe import Block, Recipe, Stack, Stage
+from blocks.clauses import Reading
+from blocks.entries import Entries, Use, in_stream
+from blocks.layout import nearest_depths
+from blocks.options import slot_of
+from blocks.recipe import Recipe, Stack, Stage
 from blocks.resolve import Resolver
+from blocks.rounds import Element, elements, round_length, streams
+from blocks.said import Count, Range
+from blocks.validation import Path
+
+ENCODER, DECODER = "encoder", "decoder"
+SHARED = "vocabulary"
+"""The group of embeddings that are one table."""
 
 
 def expand(recipe: Recipe, resolver: Resolver) -> Recipe | None:
@@ -44,119 +44,260 @@ class _Maker:
 
     def __init__(self, recipe: Recipe, resolver: Resolver, said: Reading) -> None:
         self.written, self.resolver, self.said = recipe, resolver, said
+        resolver.aliases.clear()
+        self.entries = Entries(recipe, resolver, said)
+        self.settled = said.settled
+        form = said.settled.get("form")
+        self.form = str(form.meaning.value) if form is not None else "decoder"
+        self.layer: list[Element] = []
 
     def recipe(self) -> Recipe | None:
-        """The recipe that was said. Reports a position that no block takes."""
-        blocks: dict[str, Block] = dict(self.written.blocks)
-        aliases = self.resolver.aliases
-        aliases.clear()
-        names = [self._block(said, blocks) for said in self.said.turns]
-        scatter: dict[str, int | str] | None = None
-        for said in self.said.scattered:
-            assert said.share is not None
-            scatter = {self._block(said, blocks): said.share}
-            if len(names) > 1:
-                scatter["before"] = names[-1]
-        used = [*names, *(name for name in scatter or () if name != "before")]
-        stages = [_stage("embed", "tokens")]
-        position = self.said.settled.get("position")
-        if position is not None and position.meaning.component is not None:
-            cls = position.meaning.component
-            if not issubclass(cls, Position) or cls.where == "stream":
-                aliases["model", len(stages), "position"] = position.range
-                stages.append(_stage("position", _slot(position)))
-            elif not self._give_position(position, blocks, used):
+        """The recipe that was said."""
+        self._sizes()
+        found = elements(self.said, self.entries)
+        if found is None:
+            return None
+        self.layer = found
+        model: Any
+        if self.form == "encoder-decoder":
+            model = self._two_streams()
+        else:
+            if not self._no_cross():
                 return None
-        here = ("model", len(stages), "stack")
-        norm, residual = self.said.settled.get("norm"), self.said.settled.get("residual")
-        assert self.said.turns_range is not None
-        aliases[here] = self.said.turns_range
-        for index, said in enumerate(self.said.turns):
-            aliases[(*here, "interleave", index)] = said.range
-        if self.said.scattered:
-            aliases[(*here, "scatter")] = self.said.scattered[0].range
-        given: dict[str, Any] = {"interleave": names, "scatter": scatter}
-        if norm is not None:
-            given["norm"] = _slot(norm)
-            aliases[(*here, "norm")] = norm.range
-        if residual is not None:
-            given["residual"] = residual.meaning.value
-            aliases[(*here, "residual")] = residual.range
-        stack = Stack.model_validate(given)
-        stages.append(_stage("stack", stack))
-        if stack.residual == "pre":
-            if norm is not None:
-                aliases["model", len(stages), "norm"] = norm.range
-            stages.append(_stage("norm", stack.norm))
-        tied = self.said.settled.get("tied")
-        if tied is not None:
-            aliases["model", len(stages), "head"] = tied.range
-        stages.append(_stage("head", {"lm": {"tied": tied is not None and tied.meaning.value}}))
-        return self.written.model_copy(update={"blocks": blocks, "model": stages})
-
-    def _block(self, said: Said, blocks: dict[str, Block]) -> str:
-        """The name of what was said in the vocabulary, where it is entered if need be."""
-        meaning = said.meaning
-        if meaning.kind == "block":
-            return str(meaning.value)
-        block = Block.model_validate({"mixer": str(meaning.value), **said.options})
-        new = [name for name in blocks if name not in self.written.blocks]
-        for name in new:
-            if blocks[name] == block:
-                return name
-        name = _free_name(meaning, blocks)
-        blocks[name] = block
-        self.resolver.aliases["blocks", name] = said.range
-        for option, place in said.places.items():
-            self.resolver.aliases["blocks", name, option] = place
-        return name
-
-    def _give_position(self, said: Said, blocks: dict[str, Block], used: list[str]) -> bool:
-        """Put a position into every block with a slot for it that says nothing else."""
-        takes = False
-        for name in dict.fromkeys(used):
-            slot = self._position_slot(blocks[name])
-            if slot is None:
-                continue
-            takes = True
-            options = blocks[name].options
-            if slot not in options:
-                block = blocks[name]
-                blocks[name] = Block.model_validate(
-                    {**block.model_dump(exclude_unset=True), slot: _slot(said)}
-                )
-                self.resolver.aliases["blocks", name, slot] = said.range
-        if not takes:
+            model = self._stream(Use(both_ways=self.form == "encoder"), ("model",), self._count(0), head=True)
+        position = self.settled.get("position")
+        if position is not None and not in_stream(position) and not self.entries.position_taken:
+            phrase = self.said.slice(position.range)
             assert self.said.turns_range is not None
-            phrase = self.said.slice(said.range)
             self.said.report(
-                "B0502", f"none of the blocks has a place for {phrase}", said.range,
+                "B0502", f"none of the blocks has a place for {phrase}", position.range,
                 f"leave {phrase} out, or add attention", (self.said.turns_range, "no queries and keys here"),
             )  # fmt: skip
-        return takes
+        return self.written.model_copy(update={"blocks": self.entries.blocks, "model": model})
 
-    def _position_slot(self, block: Block) -> str | None:
-        try:
-            cls = self.resolver.registry.find("mixer", block.mixer).load()
-        except PluginError:
+    # Sizes
+
+    def _sizes(self) -> None:
+        """Take the sizes that the sentence gives. Reports those that the recipe gives differently."""
+        given: dict[str, tuple[int, Range]] = {}
+        sizes = self.resolver.sizes
+        for size in self.said.sizes:
+            text, known = self.said.slice(size.range), getattr(sizes, size.name)
+            if size.name in given and given[size.name][0] != size.value:
+                first = (given[size.name][1], "said here first")
+                self.said.report(
+                    "B0504", f"{text!r} contradicts what was said", size.range, "keep one of them", first
+                )
+            elif known is not None and known != size.value:
+                self.resolver.report(
+                    "B0504", f"{text!r}, but {size.name} is {known:,}", ("model",), within=size.range,
+                    help="keep one of them", related=(((size.name,), f"{size.name} is set here"),),
+                )  # fmt: skip
+            given.setdefault(size.name, (size.value, size.range))
+        vocabulary = given.get("vocab_size")
+        if vocabulary is not None and sizes.vocab_size is None:
+            self.resolver.sizes = replace(sizes, vocab_size=vocabulary[0])
+            self.resolver.names["vocab_size"] = vocabulary[0]
+
+    def _count(self, stream: int, blocks: int | None = None) -> tuple[int, Range] | None:
+        """The number of blocks that the sentence gives a stream of `blocks` a layer; None: it gives none."""
+        counts = self.said.counts
+        if not counts:
             return None
-        return position_field(cls)
+        first = counts[0]
+        for other in counts[1:]:
+            if (other.numbers, other.unit) != (first.numbers, first.unit):
+                text = self.said.slice(other.range)
+                where = (first.range, "said here first")
+                self.said.report("B0504", f"{text!r} contradicts {self.said.slice(first.range)!r}", other.range,
+                                 "keep one of them", where)  # fmt: skip
+        self._check_count(first)
+        number = first.numbers[min(stream, len(first.numbers) - 1)]
+        return number * (1 if first.unit == "blocks" else blocks or len(self.layer)), first.range
+
+    def _check_count(self, count: Count) -> None:
+        text = self.said.slice(count.range)
+        two = self.form == "encoder-decoder"
+        if len(count.numbers) > 1 and not two:
+            self.said.report("B0511", f"{text!r} are an encoder's and a decoder's", count.range,
+                             f"encoder-decoder, {text}; or one number")  # fmt: skip
+        elif count.unit == "layers" and self.said.scattered:
+            self.said.report(
+                "B0505", f"{text!r} could count the scattered blocks or not", count.range,
+                f"count blocks: {count.numbers[0]} blocks", (self.said.scattered[0].range, "scattered"),
+            )  # fmt: skip
+        elif count.unit == "blocks" and two:
+            self.said.report(
+                "B0505", "an encoder's layers have fewer blocks than a decoder's, so blocks cannot be counted together",
+                count.range, "count layers: 6 + 6 layers",
+            )  # fmt: skip
+        elif not all(0 < number <= 10**6 for number in count.numbers):
+            self.said.report("B0504", f"{text!r} is no depth", count.range, "at least one layer")
+
+    def _no_cross(self) -> bool:
+        """Whether no block reads an encoder; reports those that do."""
+        before = len(self.resolver.problems)
+        for said in [member for element in self.layer for member in element.members] + self.said.scattered:
+            if said.cross:
+                text = self.said.slice(said.range)
+                self.said.report("B0511", f"{text!r} reads an encoder, and there is none", said.range,
+                                 "encoder-decoder, 6 + 6 layers, ...")  # fmt: skip
+        return len(self.resolver.problems) == before
+
+    # Streams
+
+    def _two_streams(self) -> dict[str, list[Stage]] | None:
+        form = self.settled["form"].range
+        if not self.said.counts:
+            self.said.report(
+                "B0505", "a depth does not say how many layers the encoder has and how many the decoder", form,
+                "6 + 6 layers",
+            )  # fmt: skip
+            return None
+        if self.said.scattered:
+            self.said.report(
+                "B0502", "a sentence scatters no blocks in an encoder and a decoder", self.said.scattered[0].range,
+                "in 1 of 8 layers", (form, "two streams"),
+            )  # fmt: skip
+            return None
+        members = [element.members[0] for element in self.layer if len(element.members) == 1]
+        if not any(said.cross or self.entries.reads_others(said) for said in members):
+            assert self.said.turns_range is not None
+            self.said.report(
+                "B0507", "none of the blocks can read the encoder", self.said.turns_range,
+                "add attention, or cross-attention", (form, "the decoder reads the encoder"),
+            )  # fmt: skip
+            return None
+        if all(element.members[0].cross for element in self.layer):
+            self.said.report(
+                "B0507", "all blocks read the encoder, and it has none of its own", self.said.turns_range,
+                "add blocks that both have, such as FFN", (form, "two streams"),
+            )  # fmt: skip
+            return None
+        encoder = Use(ENCODER, both_ways=True)
+        decoder = Use(memory=ENCODER)
+        per_layer = [
+            len(streams(self.layer, self.entries, use)) // round_length(self.layer)
+            for use in (encoder, decoder)
+        ]
+        depths = [self._count(index, per_layer[index]) for index in (0, 1)]
+        known = self.resolver.sizes.depth
+        total = sum(depth[0] for depth in depths if depth is not None)
+        if known is not None and known != total:
+            self._depth_differs(known, total)
+        return {
+            ENCODER: self._stream(encoder, ("model", ENCODER), depths[0], head=False),
+            DECODER: self._stream(decoder, ("model", DECODER), depths[1], head=True),
+        }
+
+    def _stream(self, use: Use, at: Path, depth: tuple[int, Range] | None, *, head: bool) -> list[Stage]:
+        """The stages of a stream."""
+        aliases, settled = self.resolver.aliases, self.settled
+        stages = [_stage("embed", self._embedding((*at, 0, "embed")))]
+        position, norm = settled.get("position"), settled.get("norm")
+        if position is not None and position.meaning.component is not None and in_stream(position):
+            aliases[(*at, 1, "position")] = position.range
+            stages.append(_stage("position", slot_of(position)))
+        stack = self._stack(use, (*at, len(stages), "stack"), depth)
+        stages.append(_stage("stack", stack))
+        if stack.residual in ("pre", "sandwich") and stack.norm != "none":
+            if norm is not None:
+                aliases[(*at, len(stages), "norm")] = norm.range
+            stages.append(_stage("norm", stack.norm))
+        made = self._head((*at, len(stages), "head")) if head else None
+        return [*stages, _stage("head", made)] if made is not None else stages
+
+    def _embedding(self, at: Path) -> Any:
+        """The token embedding, scaled as by Vaswani et al. 2017 (section 3.4), one table of two streams."""
+        tied, shared = self.settled.get("tied"), self.settled.get("vocabulary")
+        one = shared or (tied if tied is not None and tied.meaning.value else None)
+        options: dict[str, Any] = {}
+        if self.form == "encoder-decoder" and one is not None:
+            options["share"], self.resolver.aliases[at] = SHARED, one.range
+        scaled = self.settled.get("scaled")
+        if scaled is not None:
+            options["scale"] = "sqrt(d_model)"
+            self.resolver.aliases[(*at, "tokens", "scale")] = scaled.range
+        return {"tokens": options} if options else "tokens"
+
+    def _head(self, at: Path) -> Any:
+        """The head that was said; else a language model's, and none for an encoder alone."""
+        head, tied = self.settled.get("head"), self.settled.get("tied")
+        if (head is None and self.form == "encoder") or (head is not None and head.meaning.value is None):
+            if tied is not None and tied.meaning.value:
+                where = (self.settled["form"] if head is None else head).range
+                self.said.report("B0502", "there is no head to tie the embeddings to", tied.range,
+                                 "leave it out", (where, "no head"))  # fmt: skip
+            return None
+        if head is not None:
+            self.resolver.aliases[at] = head.range
+            cls = head.meaning.component
+            if cls is None or "tied" not in cls.model_fields:
+                return slot_of(head)
+        if tied is not None:
+            self.resolver.aliases.setdefault(at, tied.range)
+        options = {"tied": tied is not None and bool(tied.meaning.value)}
+        if head is not None:
+            options = head.options if tied is None else {**head.options, **options}
+            return {str(head.meaning.value): options} if options else str(head.meaning.value)
+        return {"lm": options}
+
+    def _stack(self, use: Use, here: Path, depth: tuple[int, Range] | None) -> Stack:
+        aliases, said = self.resolver.aliases, self.said
+        names = streams(self.layer, self.entries, use)
+        scatter = self._scatter(names[-1][0] if len(names) > 1 else None, use)
+        if depth is None:
+            depth = self._count(0)
+        assert said.turns_range is not None
+        aliases[here] = said.turns_range
+        way = "interleave" if round_length(self.layer) == 1 else "cycle"
+        for index, (_, place) in enumerate(names):
+            aliases[(*here, way, index)] = place
+        given: dict[str, Any] = {way: [name for name, _ in names], "scatter": scatter}
+        if said.scattered:
+            aliases[(*here, "scatter")] = said.scattered[0].range
+        if depth is not None:
+            given["depth"], aliases[(*here, "depth")] = depth
+        if way == "cycle":
+            self._check_rounds(len(names) // round_length(self.layer), given)
+        known = self.resolver.sizes.depth
+        if depth is not None and known is not None and known != depth[0] and self.form != "encoder-decoder":
+            self._depth_differs(known, depth[0])
+        norm, residual = self.settled.get("norm"), self.settled.get("residual")
+        if norm is not None:
+            given["norm"], aliases[(*here, "norm")] = self.entries.norm, norm.range
+        if residual is not None:
+            value = residual.meaning.value
+            given |= {"residual": "post", "alpha": value} if value == "deepnorm" else {"residual": value}
+            aliases[(*here, "residual")] = residual.range
+        return Stack.model_validate(given)
+
+    def _check_rounds(self, blocks: int, given: Mapping[str, Any]) -> None:
+        """Layers are whole, even where the round that repeats is cut short."""
+        depth = given.get("depth", self.resolver.sizes.depth)
+        if depth is None or depth % blocks == 0:
+            return
+        near = " and ".join(map(str, nearest_depths(lambda d: d % blocks == 0, depth)))
+        self.resolver.report(
+            "B0509", f"{depth} blocks are no whole number of layers of {blocks} blocks", ("depth",),
+            help=f"the nearest depths that work are {near}",
+        )  # fmt: skip
+
+    def _depth_differs(self, known: int, said: int) -> None:
+        count = self.said.counts[0]
+        self.resolver.report(
+            "B0504", f"{self.said.slice(count.range)!r} are {said:,} blocks, but depth is {known:,}", ("model",),
+            within=count.range, help="depth counts blocks: keep one of them",
+            related=((("depth",), "depth is set here"),),
+        )  # fmt: skip
+
+    def _scatter(self, before: str | None, use: Use) -> dict[str, int | str] | None:
+        for said in self.said.scattered:
+            assert said.share is not None
+            scatter: dict[str, int | str] = {self.entries.enter(said, use): said.share}
+            return scatter | ({"before": before} if before is not None else {})
+        return None
 
 
 def _stage(key: str, value: Any) -> Stage:
     return Stage.model_validate({key: value})
-
-
-def _slot(said: Said) -> str | dict[str, dict[str, Any]]:
-    name = str(said.meaning.value)
-    return {name: dict(said.options)} if said.options else name
-
-
-def _free_name(meaning: Meaning, blocks: Mapping[str, Block]) -> str:
-    """A readable name: the noun of the phrase, else the registered name, else that with a number."""
-    registered = re.sub(r"\W", "_", str(meaning.value).rpartition(":")[2])
-    phrases = meaning.component.__dict__.get("phrases", ()) if meaning.component is not None else ()
-    noun = fold(phrases[0].split()[-1]) if phrases and phrases[0].split() else ""
-    candidates = [name for name in (noun, registered) if name and name.isascii() and not name[0].isdigit()]
-    candidates += [f"{registered}_{n}" for n in range(2, len(blocks) + 3)]
-    return next(name for name in candidates if name not in blocks)

@@ -37,16 +37,24 @@ def share_layers(layers: Sequence[Layer], owners: dict[str, Layer], reporter: Re
                 wrong = None if layer.type is owner.type or pair in told else _difference(*pair)
                 if wrong is not None:
                     told.add(pair)
+                    here, there = _place(layer, wrong, reporter), _place(owner, wrong, reporter)
                     reporter.report(
                         "B0419",
                         f"{layer.path} and {owner.path} share the parameters of {group!r}, and differ in {wrong}",
-                        (*layer.type.origin, "share"),
-                        related=(((*owner.type.origin, "share"), f"{owner.path} is first"),),
+                        here,
+                        label=f"{layer.path} is made from this",
+                        related=((there, f"{owner.path} from this"),) if there != here else (),
                         help="blocks of one group are alike but for their adapters",
                     )
                 layer = replace(layer, shares=owner.path)
         found.append(layer)
     return tuple(found)
+
+
+def _place(layer: Layer, option: str, reporter: Reporter) -> Path:
+    """Where a block says an option; where it says it nowhere, where it says that it is shared."""
+    said = (*layer.type.origin, option)
+    return said if reporter.written(said) else (*layer.type.origin, "share")
 
 
 def _difference(owner: BlockType, other: BlockType) -> str | None:
@@ -56,6 +64,12 @@ def _difference(owner: BlockType, other: BlockType) -> str | None:
     for one, two in zip(owner.branches, other.branches, strict=True):
         if type(one.mixer) is not type(two.mixer) or one.mixer.name != two.mixer.name:
             return f"their mixers, {one.mixer.name} and {two.mixer.name}"
+        if one.name != two.name:
+            return f"the names of their branches, {one.name} and {two.name}"
+        if one.mixer.memory_width != two.mixer.memory_width:
+            return "memory"
+        if one.mixer.borrows != two.mixer.borrows:
+            return "kv_from"
         for name in type(one.mixer).model_fields:
             if getattr(one.mixer, name) != getattr(two.mixer, name):
                 return name
@@ -72,25 +86,38 @@ def _difference(owner: BlockType, other: BlockType) -> str | None:
 
 
 def layer_shares(layers: Sequence[Layer]) -> Iterator[Share]:
-    """What later uses of a shared block share: the block as a whole, or all but its adapter."""
+    """What later uses of a shared block share: the block as a whole, or its parts where they are used otherwise."""
+    first: dict[str, BlockType] = {}
     for layer in layers:
+        if layer.type.share is not None:
+            first.setdefault(layer.path, layer.type)
         if layer.shares is None:
             continue
         kind = layer.type
-        if kind.adapter is None:
+        if kind.adapter is None and _alike(kind, first[layer.shares]):
             yield Share(layer.path, layer.shares, kind.parameters)
         else:
             for part, parameters in kind.parts():
                 yield Share(f"{layer.path}.{part}", f"{layer.shares}.{part}", parameters)
 
 
+def _alike(one: BlockType, two: BlockType) -> bool:
+    """Whether two blocks with the same parameters do the same with them."""
+
+    def around(kind: BlockType) -> tuple[object, ...]:
+        branches = tuple((branch.scale, branch.memory) for branch in kind.branches)
+        return kind.residual, kind.scale, kind.alpha, kind.adapter, branches
+
+    return one is two or around(one) == around(two)
+
+
 def group_shares(stages: Sequence[PlannedStage], reporter: Reporter) -> Iterator[Share]:
     """What components share by a group's name of their own: embeddings, the positions of mixers."""
-    owners: dict[tuple[str, str], tuple[str, Component]] = {}
+    owners: dict[tuple[str, str], tuple[str, Component, Path]] = {}
     for path, component, parameters, origin in _grouped(stages):
         group = component.share_group()
         assert group is not None
-        first, owner = owners.setdefault((component.kind, group), (path, component))
+        first, owner, there = owners.setdefault((component.kind, group), (path, component, origin))
         if first == path:
             continue
         if owner != component:
@@ -98,6 +125,7 @@ def group_shares(stages: Sequence[PlannedStage], reporter: Reporter) -> Iterator
                 "B0419",
                 f"{path} and {first} share the parameters of {group!r}, and their options differ",
                 origin,
+                related=((there, f"{first} is first"),),
                 help="give both the same options, or groups of their own",
             )
         yield Share(path, first, parameters)

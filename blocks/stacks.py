@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from blocks import layout, literal, selectors
 from blocks.blocktype import BlockType, Layer
-from blocks.borrowing import lend
+from blocks.borrowing import lend, sources
 from blocks.diagnostics import PluginError
 from blocks.layout import LayoutError, Placement
 from blocks.recipe import STRUCTURE, Recipe, Stack
@@ -37,6 +38,8 @@ class StackPlanner:
         self.resolver, self.recipe, self.stack, self.path = resolver, recipe, stack, path
         self.name, self.widths = name, widths
         self.types: dict[str, BlockType] = {}
+        self.made: tuple[Layer, ...] = ()
+        """What could be made of the layers, where something is wrong with others."""
 
     def layers(self, width: int) -> tuple[Layer, ...] | None:
         """The layers in order for an input of `width` channels; None after a problem was reported."""
@@ -60,12 +63,30 @@ class StackPlanner:
                 self.types.setdefault(name, base)
             change, at = changes.get(index, ({}, None))
             made = vocabulary.block(name, width, change, at) if change else base
-            if made is None or letters is None:
+            if made is None or base is None or letters is None:
                 good = False
                 continue
             width = made.out_width
-            layers.append(Layer(f"{self.name}.{index}", made, placement.reason, letters[name]))
-        return lend(layers, self.stack.name, self.resolver) if good else None
+            layers.append(Layer(f"{self.name}.{index}", made, placement.reason, letters[name], base))
+        self.made = tuple(layers)
+        if good:
+            return lend(layers, self.stack.name, self.resolver)
+        self._check_borrowed(used, changes)
+        return None
+
+    def _check_borrowed(
+        self, used: Sequence[str], changes: Mapping[int, tuple[dict[str, Any], Path]]
+    ) -> None:
+        """Report what `kv_from` names and is not there, while some blocks cannot be made for other reasons."""
+        wanted: dict[int, tuple[str, Path]] = {}
+        for index, name in enumerate(used):
+            entry = self.recipe.blocks.get(name)
+            change, at = changes.get(index, ({}, ()))
+            own = entry.kv_from if entry is not None else None
+            written, here = (change["kv_from"], at) if "kv_from" in change else (own, ("blocks", name))
+            if isinstance(written, str):
+                wanted[index] = written, (*here, "kv_from")
+        sources(wanted, used, self.stack.name, f"{self.name}.0", self.resolver)
 
     # Layout
 
@@ -79,7 +100,9 @@ class StackPlanner:
                 f"one of layers, pattern, interleave and cycle says which blocks; {said}",
                 (*path, ways[0]) if ways else path,
                 related=tuple(((*path, way), f"{way} is here") for way in ways[1:]),
-                help=None if ways else "depth: 12, cycle: [attention, ffn]",
+                help=f"leave out all but one of {', '.join(ways)}"
+                if ways
+                else "depth: 12, cycle: [attention, ffn]",
             )
             return None
         depth = self.resolver.size(stack.depth, (*path, "depth")) if stack.depth is not None else None
@@ -89,17 +112,34 @@ class StackPlanner:
             depth = self.resolver.sizes.depth
         for extra, needs in (("scatter", "interleave"), ("symbols", "pattern")):
             if getattr(stack, extra) is not None and ways[0] != needs:
-                report("B0412", f"{extra} belongs to {needs}", (*path, extra), key=True)
+                report(
+                    "B0412",
+                    f"{extra} belongs to {needs}, and this stack has {ways[0]}",
+                    (*path, extra),
+                    key=True,
+                    related=(((*path, ways[0]), f"{ways[0]} is here"),),
+                    help=f"leave out {extra}, or write {needs} in place of {ways[0]}",
+                )
         if ways[0] == "pattern" and letters is None:
             return None
         try:
             found = list(self._lay_out(ways[0], depth, letters or {}))
+            if not found:
+                key = "depth" if depth == 0 else ways[0]
+                raise LayoutError("B0407", "a stack of no blocks", (key,), "leave the stack out")
             if depth is not None and len(found) != depth:
                 message = f"{ways[0]} has {len(found)} blocks, depth says {depth}"
-                raise LayoutError("B0413", message, ("depth",))
+                help = f"leave out depth, or depth: {len(found)}"
+                raise LayoutError(
+                    "B0413", message, ("depth",), help, related=(((ways[0],), f"{len(found)} blocks"),)
+                )
         except LayoutError as error:
             where = ("depth",) if error.path == ("depth",) and stack.depth is None else (*path, *error.path)
-            report(error.code, error.message, where, help=error.help)
+            related = tuple(
+                (("depth",) if other == ("depth",) and stack.depth is None else (*path, *other), text)
+                for other, text in error.related
+            )
+            report(error.code, error.message, where, help=error.help, within=error.within, related=related)
             return None
         return found
 
@@ -121,9 +161,13 @@ class StackPlanner:
         letters: dict[str, str] = {}
         good = True
         for letter, block in (self.stack.symbols or {}).items():
-            if len(letter) != 1:
+            if len(letter) != 1 or not letter.isprintable() or letter in " \"'\\":
                 self.resolver.report(
-                    "B0405", f"{letter!r} is not one letter", (*self.path, "symbols", letter), key=True
+                    "B0405",
+                    f"{letter!r} is not one letter",
+                    (*self.path, "symbols", letter),
+                    key=True,
+                    help="one letter for each block: symbols: {M: mamba2}",
                 )
                 good = False
             letters.setdefault(block, letter)
@@ -149,29 +193,34 @@ class StackPlanner:
         blocks = self.recipe.blocks
         good = True
         for name in used:
+            if self.resolver.problems.full:
+                return False
             if name not in blocks:
                 good = False
                 near = did_you_mean(name, blocks)
+                place, within = self._place_of(name)
                 self.resolver.report(
                     "B0410",
                     f"no block is called {name!r}",
-                    self._place_of(name),
+                    place,
+                    within=within,
                     help=f"did you mean {near!r}?" if near else f"blocks here: {', '.join(blocks) or 'none'}",
                 )
         return good
 
-    def _place_of(self, name: str) -> Path:
+    def _place_of(self, name: str) -> tuple[Path, tuple[int, int] | None]:
+        """Where the stack names a block, and the characters of the text there."""
         stack, path = self.stack, self.path
         for way in ("interleave", "cycle", "layers"):
-            members = getattr(stack, way)
-            if isinstance(members, list) and name in members:
-                return (*path, way, members.index(name))
+            found = _named(name, getattr(stack, way), (*path, way))
+            if found is not None:
+                return found
         if stack.scatter and name in stack.scatter:
-            return (*path, "scatter", name)
+            return (*path, "scatter", name), None
         for letter, block in (stack.symbols or {}).items():
             if block == name:
-                return (*path, "symbols", letter)
-        return (*path, "layers") if stack.layers is not None else path
+                return (*path, "symbols", letter), None
+        return path, None
 
     # Overrides
 
@@ -196,8 +245,19 @@ class StackPlanner:
 
 
 def _merged(before: Mapping[str, Any], change: Mapping[str, Any], mixer: str | None) -> dict[str, Any]:
-    """Both changes, the second one winning; another mixer resets the fields of the first one's."""
-    current = before.get("mixer", mixer)
-    if change.get("mixer", current) == current:
+    """Both changes, the second one winning; another mixer, or several, resets the fields of the first one's."""
+    current = None if "parallel" in before else before.get("mixer", mixer)
+    if change.get("mixer", current) == current and "parallel" not in change:
         return {**before, **change}
-    return {k: v for k, v in before.items() if k in STRUCTURE and k != "mixer"} | dict(change)
+    does = ("mixer", "parallel", "join")
+    return {k: v for k, v in before.items() if k in STRUCTURE and k not in does} | dict(change)
+
+
+def _named(name: str, written: Any, path: Path) -> tuple[Path, tuple[int, int]] | None:
+    """Where a layout names a block: the path of a text, and the characters there."""
+    if isinstance(written, str):
+        found = re.search(rf"(?<![\w.+-]){re.escape(name)}(?![\w.+-])", written)
+        return None if found is None else (path, found.span())
+    items = enumerate(written) if isinstance(written, list) else ()
+    places = (_named(name, item, (*path, index)) for index, item in items)
+    return next((place for place in places if place is not None), None)

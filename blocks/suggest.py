@@ -9,13 +9,15 @@ from itertools import islice
 def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate that was probably meant; case, hyphens and underscores do not count.
 
-    The distance is that of Damerau (1964) with adjacent swaps, bounded by a third of the word's length.
+    The distance is that of Damerau (1964) with adjacent swaps, bounded by a third of the word's length. Where none
+    is near, the only one that begins the word, or that the word begins: `pre` for prenorm.
     """
+    candidates = list(islice(candidates, 1000))
     wanted = _fold(word)
     if not wanted or len(wanted) > 64:
         return None
     best: tuple[int, str] | None = None
-    for candidate in islice(candidates, 1000):
+    for candidate in candidates:
         if candidate == word:
             continue
         limit = max(1, len(wanted) // 3) if best is None else best[0] - 1
@@ -24,7 +26,18 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
         distance = _distance(wanted, _fold(candidate), min(limit, 3))
         if distance is not None:
             best = (distance, candidate)
-    return best[1] if best else None
+    return best[1] if best else _begun(wanted, candidates)
+
+
+def _begun(wanted: str, candidates: Iterable[str]) -> str | None:
+    """The only candidate that shares its beginning, of three letters or more, with the whole of the other word."""
+    pairs = [(candidate, _fold(candidate)) for candidate in candidates if _fold(candidate) != wanted]
+    found = [
+        candidate
+        for candidate, known in pairs
+        if min(len(known), len(wanted)) >= 3 and (known.startswith(wanted) or wanted.startswith(known))
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _fold(word: str) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
 from blocks.suggest import did_you_mean
+
+MAX_FINDINGS = 1000
+"""Findings of one text that are looked at; a hundred of them are shown."""
 
 Path: TypeAlias = tuple[str | int, ...]
 Report: TypeAlias = Callable[..., None]
@@ -45,13 +49,32 @@ def report_validation(
 ) -> None:
     """Report each finding of `error` once, about `value` at `prefix` of the document."""
     groups: dict[tuple[Path, bool], list[Mapping[str, Any]]] = {}
-    for detail in error.errors(include_url=False):
+    keys: dict[Path, Mapping[str, Any]] = {}
+    for detail in islice(error.errors(include_url=False), MAX_FINDINGS):
         path, model_here = _real_path(detail["loc"], value, model, missing=detail["type"] == "missing")
+        if detail["loc"][-1:] == ("[key]",):
+            keys.setdefault(path, detail)
+            continue
         groups.setdefault((path, detail["type"] == "missing"), []).append({**detail, "model": model_here})
-    deeper = {path[:length] for path, _ in groups for length in range(len(path))}
+    for path, wrong in keys.items():
+        _report_key(wrong, (*prefix, *path), report)
+    deeper = {path[:length] for path in (*(path for path, _ in groups), *keys) for length in range(len(path))}
     for (path, missing), details in groups.items():
         if missing or path not in deeper or any(d["type"] == "extra_forbidden" for d in details):
             _report_one(details, path, prefix, value, report)
+
+
+def _report_key(detail: Mapping[str, Any], where: Path, report: Report) -> None:
+    found = str(where[-1])
+    shown = found if len(found) <= 60 else found[:57] + "..."
+    report("B0206", f"{shown!r} is not a name", where, key=True, help=_name_help(detail))
+
+
+def _name_help(detail: Mapping[str, Any]) -> str:
+    pattern = str(detail.get("ctx", {}).get("pattern"))
+    if pattern.startswith("^[a-z][a-z0-9_]"):
+        return "a small letter, then small letters, digits and _"
+    return "letters, digits and _ . + - make a name"
 
 
 def without_unknown_keys(error: ValidationError, value: Any) -> Any:
@@ -110,7 +133,8 @@ def _real_path(
             before, here = here, here[part]
             path.append(part)
             if isinstance(before, Mapping) and owner is not None and part in owner.model_fields:
-                owner = _model_of(owner.model_fields[str(part)].annotation) if index < len(loc) - 1 else owner
+                inner = _model_of(owner.model_fields[str(part)].annotation) if index < len(loc) - 1 else None
+                owner = inner or owner
         elif missing and index == len(loc) - 1:
             path.append(part)
     return tuple(path), owner
@@ -142,12 +166,18 @@ def _report_one(
             "B0202", f"the key {path[-1]!r} is missing", where[:-1], key=True, help=f"add {path[-1]}{meaning}"
         )
     elif kind == "value_error":
-        report("B0204", str(context["error"]), where)
+        message, _, help = str(context["error"]).partition("; ")
+        report("B0204", message, where, help=help or None)
     else:
-        _report_value(details, where, _at(value, path), report)
+        field = model.model_fields.get(str(path[-1])) if model is not None and path else None
+        purpose = f"{path[-1]}: {field.description}" if field is not None and field.description else None
+        _report_value(details, where, _at(value, path), report, purpose)
 
 
-def _report_value(details: list[Mapping[str, Any]], where: Path, found: Any, report: Report) -> None:
+def _report_value(
+    details: list[Mapping[str, Any]], where: Path, found: Any, report: Report, meaning: str | None
+) -> None:
+    """Report a value; `meaning` says what its key is for."""
     wanted: list[str] = []
     for detail in details:
         context = detail.get("ctx", {})
@@ -160,30 +190,51 @@ def _report_value(details: list[Mapping[str, Any]], where: Path, found: Any, rep
                 "B0205",
                 f"{found!r} is not one of {', '.join(c for c in choices if c)}",
                 where,
-                help=f"did you mean {near!r}?" if near else None,
+                help=f"did you mean {near!r}?" if near else meaning,
             )
             return
         if detail["type"] == "string_pattern_mismatch":
-            small = str(context.get("pattern")).startswith("^[a-z][a-z0-9_]")
-            help = (
-                "a small letter, then small letters, digits and _"
-                if small
-                else "letters, digits and _ . + - make a name"
-            )
-            report("B0206", f"{found!r} is not a name", where, help=help)
+            report("B0206", f"{found!r} is not a name", where, help=_name_help(detail))
             return
         if detail["type"] in _RANGE:
-            report("B0302", f"{_short(found)} is not {_RANGE[detail['type']].format(**context)}", where)
+            name = (
+                f"{where[-1]} is {_short(found)}, and has"
+                if where and isinstance(where[-1], str)
+                else "it has"
+            )
+            bound = _RANGE[detail["type"]].format(**{k: _bare(v) for k, v in context.items()})
+            report("B0302", f"{name} to be {bound}", where, help=meaning)
             return
         wanted.append(_WANTED.get(detail["type"], str(detail["msg"]).lower()))
-    expected = " or ".join(dict.fromkeys(wanted))
+    kinds = dict.fromkeys(wanted)
+    if "a number" in kinds:
+        kinds.pop("a whole number", None)
+    expected = " or ".join(kinds)
+    if "number" in expected:
+        expected = expected.replace("text", "an expression")
     truth = str(found).lower() in ("yes", "no", "on", "off") and "true or false" in wanted
     report(
         "B0203",
         f"expected {expected}, found {_short(found)}",
         where,
-        help="YAML 1.2 writes true and false" if truth else None,
+        help="YAML 1.2 writes true and false" if truth else meaning or _shape(where, found, expected),
     )
+
+
+def _shape(where: Path, found: Any, expected: str) -> str | None:
+    """How a value of the expected type is written."""
+    if expected == "a mapping" and len(where) == 2 and where[0] == "blocks":
+        name = where[1]
+        return f"{name}: {{mixer: {found if isinstance(found, str) else 'mlp'}}}"
+    if expected == "a mapping":
+        return "a mapping is written {key: value}, or as lines of `key: value`"
+    if expected == "a list":
+        return "a list is written [a, b], or as lines of `- a`"
+    return f"write {expected} here" if found is None else "leave it out, or replace it"
+
+
+def _bare(value: Any) -> Any:
+    return f"{value:g}" if isinstance(value, float) else value
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
@@ -200,10 +251,12 @@ def _at(value: Any, path: Path) -> Any:
 
 def _short(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "a mapping"
+        return "a mapping" if value else "an empty mapping"
     if isinstance(value, list | tuple):
-        return "a list"
+        return "a list" if value else "an empty list"
     if value is None:
         return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

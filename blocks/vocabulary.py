@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,8 +20,13 @@ from blocks.resolve import Resolver
 from blocks.suggest import did_you_mean
 from blocks.validation import Path, report_validation
 
-_PARTS = {"norm", "out_norm", "layer_scale", "mixer", "adapter", "join", "scale", "alpha"}
-"""Attributes of a block that a branch cannot be called."""
+_PARTS = {
+    "adapter", "alpha", "h", "join", "kv", "layer_scale", "mask", "mixer", "norm", "old", "out_norm", "scale",
+    "self", "state", "super", "torch", "x", "y",
+}  # fmt: skip
+"""Names that a block's class has for other things than its branches."""
+_PART_OF = re.compile(r".*_(norm|scale|state|memory)")
+"""Names that it may have for what belongs to a branch."""
 _ALONE = ("residual", "alpha", "share", "adapter", "kv_from")
 """Keys of a block that say nothing about it as a branch of another."""
 
@@ -44,6 +49,7 @@ class Vocabulary:
         self.resolver, self.recipe, self.stack, self.path = resolver, recipe, stack, path
         self.widths, self.n_blocks = widths, n_blocks
         self._made: dict[tuple[str, str, int], BlockType | None] = {}
+        self._kinds: dict[tuple[str, ...], BlockType] = {}
 
     def block(
         self, name: str, width: int, change: Mapping[str, Any] | None = None, at: Path | None = None
@@ -56,6 +62,8 @@ class Vocabulary:
         if key not in self._made:
             before = self.resolver.reports
             made = _Maker(self, name, dict(change or {}), at or ("blocks", name), width).make()
+            if made is not None:
+                made = self._kinds.setdefault(_likeness(made), made)
             self._made[key] = made if self.resolver.reports == before else None
         return self._made[key]
 
@@ -93,6 +101,18 @@ class _Maker:
                 label=f"{self.width} channels in, {out} out",
                 help="residual: none, or sizes that keep the width",
             )
+        if residual == "none" and self._gain("alpha", 1.0) != 1:
+            _, at = self._found("alpha")
+            _, there = (
+                ("", (*self.at, "residual")) if block.residual else ("", (*self.owner.path, "residual"))
+            )
+            self.resolver.report(
+                "B0210",
+                f"{self.name}: alpha is a factor of the stream in the sum, and with residual: none there is no sum",
+                at,
+                related=((there, "residual is set here"),),
+                help="leave out alpha, or choose another residual",
+            )
         adapter = self._adapter(block)
         return BlockType(
             self.name,
@@ -120,7 +140,7 @@ class _Maker:
         given = {key: getattr(entry, key) for key in STRUCTURE if key in entry.model_fields_set}
         if "mixer" in self.change or "parallel" in self.change:
             given = {key: value for key, value in given.items() if key not in ("mixer", "parallel", "join")}
-        if self.change.get("mixer", entry.mixer) == entry.mixer:
+        if self.change.get("mixer", entry.mixer) == entry.mixer and "parallel" not in self.change:
             given |= entry.options
         given |= self.change
         try:
@@ -129,18 +149,24 @@ class _Maker:
             report_validation(error, given, Block, self.at, self.resolver.report)
             return None
         if (block.mixer is None) == (block.parallel is None):
+            meant = None if block.mixer else _meant(block.options)
+            has = "a mixer and parallel blocks" if block.mixer else "neither a mixer nor parallel blocks"
+            key = "parallel" if block.mixer else meant[0] if meant else None
             self.resolver.report(
                 "B0209",
-                f"{self.name} says {'both mixer and parallel' if block.mixer else 'neither mixer nor parallel'}",
-                (*self.at, "parallel") if block.mixer else self.at,
+                f"{self.name!r} has {has}",
+                (*self.at, key) if key else self.at,
                 key=True,
                 related=(((*self.at, "mixer"), "the mixer is here"),) if block.mixer else (),
-                help=_meant(block.options) or "a block has one mixer, or several blocks in parallel: [attention, ffn]",
+                help=f"did you mean {meant[1]!r}?"
+                if meant
+                else "a block has one mixer, or several blocks in parallel: [attention, ffn]",
             )
             return None
         if block.parallel is None and block.join is not None:
+            message = "join is how parallel outputs become one, and there is one mixer"
             self._contradiction(
-                "join", "mixer", "join is how parallel outputs become one, and there is one mixer"
+                "join", "mixer", message, help="leave out join, or name branches: parallel: [a, b]"
             )
         if block.parallel is not None and block.options:
             known = next(iter(block.options))
@@ -156,12 +182,14 @@ class _Maker:
             )
         if block.adapter is not None and not block.share:
             message = "an adapter stands beside a shared mixer, and this one is not shared"
-            self._contradiction("adapter", "mixer", message, help="share: true")
+            self._contradiction("adapter", "mixer", message, help="add share: true, or leave out adapter")
         return block
 
-    def _contradiction(self, key: str, other: str, message: str, help: str | None = None) -> None:
+    def _contradiction(
+        self, key: str, other: str, message: str, help: str | None = None, code: str = "B0210"
+    ) -> None:
         self.resolver.report(
-            "B0210", f"{self.name}: {message}", (*self.at, key), key=True,
+            code, f"{self.name}: {message}", (*self.at, key), key=True,
             related=(((*self.at, other), f"{other} is here"),), help=help,
         )  # fmt: skip
 
@@ -183,15 +211,17 @@ class _Maker:
         assert block.parallel is not None
         if block.memory is not None or block.kv_from is not None:
             key = "memory" if block.memory is not None else "kv_from"
-            self._contradiction(key, "parallel", f"{key} belongs to the blocks that run in parallel")
+            message = f"{key} belongs to the blocks that run in parallel"
+            self._contradiction(key, "parallel", message, help=f"say {key} in the entry of a branch")
         names: list[str] = []
         found: list[Branch | None] = []
         for index, name in enumerate(block.parallel):
             branch = self._branch(name, (*self.at, "parallel", index))
-            attribute, count = _attribute(name), 1
+            base, count = _attribute(name, self.recipe.streams), 1
+            attribute = base
             while attribute in names:
                 count += 1
-                attribute = f"{_attribute(name)}_{count}"
+                attribute = f"{base}_{count}"
             names.append(attribute)
             found.append(branch and replace(branch, name=attribute))
         branches = [branch for branch in found if branch is not None]
@@ -239,7 +269,7 @@ class _Maker:
             norms[key] = made
         scale = 1.0 if gains["scale"] is None else gains["scale"]
         return Branch(
-            name, mixer, norms["norm"], norms["out_norm"], scale, gains["layer_scale"], entry.memory
+            name, mixer, norms["norm"], norms["out_norm"], scale, gains["layer_scale"], entry.memory, name
         )
 
     def _sizes(self, width: int) -> Sizes:
@@ -259,8 +289,9 @@ class _Maker:
             made = made.reading(width)
         if borrows:
             if block.memory is not None:
+                message = "keys and values come from the memory, or from another block"
                 self._contradiction(
-                    "kv_from", "memory", "keys and values come from the memory, or from another block"
+                    "kv_from", "memory", message, help="leave out one of the two", code="B0333"
                 )
                 return None
             if not self._can(made, "borrows", "kv_from", "use the keys and values of another block", at):
@@ -278,8 +309,8 @@ class _Maker:
             "B0701",
             f"{mixer.name} cannot {what}",
             (*at, key),
-            label=f"needs {capability}",
-            related=(((*at, "mixer"), f"not {capability}"),),
+            label=f"needs a mixer that is `{capability}`",
+            related=(((*at, "mixer"), f"{mixer.name} is {', '.join(sorted(mixer.capabilities()))}"),),
             help=f"mixers that can: {', '.join(able)}" if able else f"leave out {key}",
         )
         return False
@@ -291,8 +322,16 @@ class _Maker:
             return width
         streams = [name for name in self.recipe.streams if name]
         if stream in streams:
+            itself = self.owner.path[1] == stream
             message = f"{stream} does not come before the stream that reads it"
-            self.resolver.report("B0707", message, at, help="a stream reads those above it")
+            message = f"a block of {stream} cannot read {stream} itself as its memory" if itself else message
+            self.resolver.report(
+                "B0707",
+                message,
+                at,
+                related=((("model", stream), f"{stream} is here"),),
+                help="a stream reads those above it: write the one that is read first",
+            )
             return None
         near = did_you_mean(stream, streams)
         help = f"did you mean {near!r}?" if near else f"streams here: {', '.join(streams)}"
@@ -333,6 +372,9 @@ class _Maker:
             return default
         if key == "alpha" and value == "deepnorm":
             return float(self.owner.n_blocks**0.25)
+        if key == "alpha" and did_you_mean(str(value), ("deepnorm",)):
+            self.resolver.report("B0315", f"unknown name {value!r}", at, help="did you mean 'deepnorm'?")
+            return default
         return self._number(value, at)
 
     def _number(self, value: Any, at: Path) -> float | None:
@@ -357,10 +399,17 @@ class _Maker:
         return made
 
 
-def _meant(options: Iterable[str]) -> str | None:
-    """The key that was probably meant to say what a block does."""
+def _likeness(block: BlockType) -> tuple[str, ...]:
+    """What is the same for two kinds of block if an override changed nothing."""
+    whole = (getattr(block, each.name) for each in fields(block) if each.name not in ("branches", "origin"))
+    named = (f"{branch.mixer.name} {branch}" for branch in block.branches)
+    return *map(repr, whole), *named
+
+
+def _meant(options: Iterable[str]) -> tuple[str, str] | None:
+    """A key that was written, and the one that was probably meant to say what the block does."""
     found = ((key, did_you_mean(key, ("mixer", "parallel"))) for key in options)
-    return next((f"did you mean {near!r} with {key!r}?" for key, near in found if near), None)
+    return next(((key, near) for key, near in found if near), None)
 
 
 def _able(registry: Registry, capability: str) -> list[str]:
@@ -373,9 +422,10 @@ def _able(registry: Registry, capability: str) -> list[str]:
     return found
 
 
-def _attribute(name: str) -> str:
+def _attribute(name: str, streams: Collection[str]) -> str:
     """The attribute that holds a branch: its name, made a Python name that nothing else has."""
     text = re.sub(r"\W", "_", name, flags=re.ASCII)
-    if text[:1].isdigit() or text in _PARTS or is_reserved(text):
+    taken = text in _PARTS or text in streams or is_reserved(text) or _PART_OF.fullmatch(text)
+    if text[:1].isdigit() or taken:
         text = f"{text}_branch" if not text[:1].isdigit() else f"branch_{text}"
     return text

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import blocks
+from blocks import RecipeError
 
 TEXT = """\
 recipe: small
@@ -90,3 +91,15 @@ def test_every_public_name_can_be_had() -> None:
     assert dir(blocks) == sorted(blocks.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         blocks.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "/", "\0", "a" * 5000, "? " * 1000, "-rf", "\ud800", "a\u202eb", "~", "C:"]
+)
+def test_any_name_is_found_or_refused(name: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        blocks.load(name)
+    (found,) = caught.value.diagnostics
+    assert found.code in ("B0801", "B0802")
+    assert len(str(caught.value)) < 1000
+    assert str(caught.value).replace("\n", "").isprintable()

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from blocks import Recipe, Registry
-from blocks.clauses import MAX_LENGTH, Reading
+from blocks.clauses import Reading
+from blocks.naming import MAX_LENGTH
 from blocks.resolve import Resolver
 
 

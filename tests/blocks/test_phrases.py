@@ -7,17 +7,8 @@ from typing import Any
 import pytest
 
 from blocks import Component, Mixer, Position, Registry, hookimpl
-from blocks.phrases import (
-    FIXED,
-    MAX_WORDS,
-    Meaning,
-    Phrasebook,
-    fold,
-    numeric_field,
-    numeric_fields,
-    position_field,
-    words_of,
-)
+from blocks.fields import fold, numeric_field, option_names, position_field
+from blocks.phrases import FIXED, MAX_WORDS, Meaning, Phrasebook, words_of
 from blocks.recipe import Block
 
 
@@ -132,9 +123,9 @@ def test_fixed_clauses(phrase: str) -> None:
 
 
 def test_the_nearest_clause() -> None:
-    assert book(a=Retention).nearest("retension") == "retention"
-    assert book().nearest("pre-nrom") == "pre-norm"
-    assert book().nearest("quantum") is None
+    assert book(a=Retention).nearest("retension") == ["retention"]
+    assert book().nearest("pre-nrom") == ["pre-norm"]
+    assert book().nearest("quantum") == []
 
 
 @pytest.mark.parametrize(
@@ -150,8 +141,8 @@ def test_fields_by_what_they_are_called(text: str, field: str | None) -> None:
 
 
 def test_what_fields_may_be_called() -> None:
-    assert numeric_fields(Retention) == ["heads", "d state", "window", "decay"]
-    assert numeric_fields(Component) == []
+    assert option_names(Retention) == ["heads", "d_state", "window", "decay", "gate", "name of", "position"]
+    assert option_names(Component) == []
 
 
 def test_the_slot_of_a_position() -> None:

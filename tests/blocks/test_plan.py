@@ -204,7 +204,7 @@ error[B0307]: 12 heads do not divide d_model = 512
         (ALTERNATING + "override: {ffn: {residual: past}}", "B0205", 13, "did you mean 'post'?"),
         (ALTERNATING + "override: {ffn: {mixer: 3}}", "B0203", 13, None),
         (ALTERNATING + "override: {ffn: {dff: 3}}", "B0201", 13, "did you mean 'd_ff'?"),
-        (ALTERNATING + "override: {'ffn[7]': {d_ff: 3}}", "B0409", 13, "names here"),
+        (ALTERNATING + "override: {'ffn[7]': {d_ff: 3}}", "B0409", 13, "ffn[0] to ffn[2]"),
         (ALTERNATING + "norm: {rmsnorm: {}, layernorm: {}}", "B0207", 13, None),
         (ALTERNATING + "residual: prenorm", "B0205", 13, None),
         ("depth: 100001\ncycle: [ffn]", "B0406", 11, None),
@@ -234,7 +234,7 @@ def test_problems_of_a_recipe_made_in_python_are_said_in_words() -> None:
             "model": [{"embed": "tokens"}, {"stack": {"depth": 2, "cycle": ["ffn"]}}],
         }
     )
-    with pytest.raises(RecipeError, match=r"error\[B0302\]: blocks.ffn.d_ff: 0 is not greater than 0"):
+    with pytest.raises(RecipeError, match=r"error\[B0302\]: blocks.ffn.d_ff: d_ff is 0, and has to be greater than 0"):
         recipe.plan()
 
 

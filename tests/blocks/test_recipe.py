@@ -59,10 +59,11 @@ error[B0201]: unknown key 'd_modle'
   | ^^^^^^^
   = help: did you mean 'd_model'?
 
-error[B0203]: expected a whole number or text, found a list
+error[B0203]: expected a whole number or an expression, found a list
   --> <text>:3:13
 3 | vocab_size: [1]
   |             ^^^
+  = help: vocab_size: number of token ids; default: the tokenizer's
 
 error[B0201]: unknown key 'haed'
   --> <text>:6:5

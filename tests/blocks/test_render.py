@@ -5,7 +5,7 @@ from textwrap import dedent
 
 import pytest
 
-from blocks.diagnostics import Diagnostic, Label, Span
+from blocks.diagnostics import Diagnostic, Label, Problems, Span
 from blocks.render import render
 
 HYBRID = """\
@@ -135,3 +135,27 @@ def test_color_adds_nothing_but_escapes() -> None:
     colored = render([heads_problem()], {"recipes/hybrid.yaml": HYBRID}, color=True)
     assert colored != plain
     assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == plain
+
+
+def test_a_note_in_another_file_has_its_own_place() -> None:
+    problems = Problems("child.yaml", "a: 1\nb: 2", {"base.yaml": "c: 3"})
+    there = Span(1, 4, 5, "base.yaml")
+    problems.add("B0307", "they differ", at=Span(2, 4, 5), label="two", notes=[Label(there, "three")])
+    problems.add("B0307", "seen from there", at=there, notes=[Label(Span(1, 4, 5), "one")])
+    assert render(problems.diagnostics, problems.sources).split("\n\n") == [
+        "error[B0307]: they differ\n"
+        "  --> child.yaml:2:4\n"
+        "2 | b: 2\n"
+        "  |    ^ two\n"
+        "  ::: base.yaml:1:4\n"
+        "1 | c: 3\n"
+        "  |    - three",
+        "error[B0307]: seen from there\n"
+        "  --> base.yaml:1:4\n"
+        "1 | c: 3\n"
+        "  |    ^\n"
+        "  ::: child.yaml:1:4\n"
+        "1 | a: 1\n"
+        "  |    - one",
+    ]
+    assert [d.as_json()["file"] for d in problems.diagnostics] == ["child.yaml", "base.yaml"]

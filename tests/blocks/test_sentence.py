@@ -187,6 +187,7 @@ def test_a_phrase_of_two_mixers_has_to_be_replaced_by_a_name() -> None:
     registry = Registry.installed().with_plugin(_Plugin(retention=Retention, rival=Rival))
     with pytest.raises(RecipeError) as caught:
         blocks.load(text("multi-scale retention and FFN")).plan(registry=registry)
+    assert caught.value.diagnostics[0].code == "B0512"
     assert caught.value.diagnostics[0].help == "write retention or rival"
     assert blocks.load(text("rival and FFN")).plan(registry=registry).layers
 
@@ -277,7 +278,10 @@ def test_wrong_sentences(sentence: str, code: str, column: int, help: str | None
 
 def test_a_depth_is_needed() -> None:
     (found,) = problems("attention and FFN", None)
-    assert (found.code, found.help) == ("B0503", "add `depth: 24` above `model:`")
+    assert (found.code, found.help) == (
+        "B0503",
+        "add `depth: 24` above `model:`, or say it: 24 blocks, 12 layers",
+    )
 
 
 def test_a_sentence_made_in_python_says_its_problems_in_words() -> None:
@@ -285,7 +289,11 @@ def test_a_sentence_made_in_python_says_its_problems_in_words() -> None:
         Recipe(recipe="a", d_model=512, depth=4, vocab_size=8, model="attention with 7 heads, FFN").plan()
 
 
-WORDS = "8% 4 attention Mamba-2 FFN and , with heads of interleaved RoPE no %"
+WORDS = (
+    "8% 4 attention Mamba-2 FFN and , with heads of interleaved RoPE no % the in every other layers blocks ( ) + "
+    "parallel cross encoder-decoder encoder-only Transformer sliding window QK-norm pre d_model vocabulary "
+    "bias elsewhere"
+)
 
 
 @given(st.lists(st.sampled_from(WORDS.split(" ")), max_size=12).map(" ".join) | st.text(max_size=40))
@@ -298,6 +306,210 @@ def test_no_sentence_raises_anything_else(sentence: str) -> None:
     assert len(made.layers) == 4
 
 
+# Layers, parts of them, groups, forms ----------------------------------------------------------------
+
+
+def built(sentence: str, depth: int | None = 8) -> list[Any]:
+    """Mixers of the blocks in order, a list for those in parallel."""
+    found = [[branch.mixer.name for branch in layer.type.branches] for layer in plan(sentence, depth).layers]
+    return [names[0] if len(names) == 1 else names for names in found]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected"),
+    [
+        ("2 layers, attention and FFN", ["multi_head", "mlp"] * 2),
+        ("2-layer Transformer", ["multi_head", "mlp"] * 2),
+        ("2 Transformer layers", ["multi_head", "mlp"] * 2),
+        ("4 blocks, attention and FFN", ["multi_head", "mlp"] * 2),
+        ("depth of 4, attention and FFN", ["multi_head", "mlp"] * 2),
+        ("2 layers of Mamba-2", ["mamba2"] * 2),
+        ("Transformer, SwiGLU FFN, 2 layers", ["multi_head", "gated_mlp"] * 2),
+        ("Transformer, SwiGLU FFN, GQA, 2 layers", ["grouped_query", "gated_mlp"] * 2),
+        (
+            "sliding-window attention of 16 in 3 of 4 layers, FFN, 4 layers",
+            ["sliding_window", "mlp"] * 3 + ["multi_head", "mlp"],
+        ),
+        ("GQA with a window of 16 in 1 of 2 layers, FFN, 2 layers", ["grouped_query", "mlp"] * 2),
+        (
+            "Mamba-2 in 2 of 3 layers, MQA in the others, FFN, 3 layers",
+            ["mamba2", "mlp"] * 2 + ["multi_query", "mlp"],
+        ),
+        ("MQA in every 3rd layer, Mamba-2 elsewhere, 3 layers", ["mamba2", "mamba2", "multi_query"]),
+        ("MQA in every other layer and Mamba-2 in the rest, 2 layers", ["mamba2", "multi_query"]),
+        ("parallel attention and FFN, 2 layers", [["multi_head", "mlp"]] * 2),
+        ("attention and FFN in parallel, 2 layers", [["multi_head", "mlp"]] * 2),
+        ("parallel (attention, Mamba and FFN), 1 layer", [["multi_head", "mamba", "mlp"]]),
+        ("parallel attention and Mamba-2, FFN, 2 layers", [["multi_head", "mamba2"], "mlp"] * 2),
+        ("sliding window 16 and FFN, 1 layer", ["sliding_window", "mlp"]),
+        (
+            "1 + 1 layers, encoder-decoder, attention and FFN",
+            ["multi_head", "mlp", "multi_head", "multi_head", "mlp"],
+        ),
+        (
+            "encoder-decoder, 1 encoder and 2 decoder layers, Transformer",
+            ["multi_head", "mlp"] + ["multi_head", "multi_head", "mlp"] * 2,
+        ),
+        (
+            "encoder-decoder, 1 + 1 layers, Transformer, sliding window 8",
+            ["multi_head", "mlp", "multi_head", "multi_head", "mlp"],
+        ),
+    ],
+)
+def test_which_blocks(sentence: str, expected: list[Any]) -> None:
+    assert built(sentence, None) == expected
+
+
+def test_the_others_have_the_same_heads_and_no_window() -> None:
+    made = plan("sliding-window attention of 16 with 4 heads in 1 of 2 layers, FFN, RoPE", 4)
+    local, full = made.layers[0].type.mixer, made.layers[2].type.mixer
+    assert (local.window, full.window) == (16, None)
+    assert local.n_heads == full.n_heads == 4
+    assert local.position == full.position is not None
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected"),
+    [
+        ("attention and FFN, sliding window 128", {"window": 128}),
+        ("8 heads, attention and FFN", {"n_heads": 8}),
+        ("Transformer with 8 heads", {"n_heads": 8}),
+        ("attention with QK-norm, FFN", {"qk_norm": "rmsnorm"}),
+        ("Transformer, LayerNorm, QK-norm", {"qk_norm": "layernorm"}),
+        ("Transformer with 2 heads, no norm, QK-norm", {"n_heads": 2, "qk_norm": "rmsnorm"}),
+        ("attention (8 heads, qkv bias) and FFN", {"n_heads": 8, "qkv_bias": True}),
+        ("attention (RoPE theta 5000), FFN", {"position": {"rope": {"theta": 5000}}}),
+        ("attention with RoPE theta 5000, FFN", {"position": {"rope": {"theta": 5000}}}),
+        ("Transformer, RoPE theta 500000", {"position": {"rope": {"theta": 500_000}}}),
+        ("attention and FFN with RoPE", {"position": "rope"}),
+        ("Transformer, ALiBi", {"position": "alibi"}),
+        ("attention without qkv bias, FFN", {"qkv_bias": False}),
+        ("Transformer, encoder-only", {"mask": "bidirectional"}),
+    ],
+)
+def test_options_and_positions(sentence: str, expected: dict[str, Any]) -> None:
+    assert plan(sentence).canonical.blocks["attention"].options == expected
+
+
+@pytest.mark.parametrize(
+    ("clause", "residual", "norm", "final"),
+    [
+        ("sandwich norm", "sandwich", "rmsnorm", True),
+        ("DeepNorm", "post", "rmsnorm", False),
+        ("post-LayerNorm", "post", "layernorm", False),
+        ("pre-RMSNorm", "pre", "rmsnorm", True),
+        ("no norm", "pre", None, False),
+    ],
+)
+def test_norms_and_residuals(clause: str, residual: str, norm: str | None, final: bool) -> None:
+    made = plan(f"Transformer, {clause}")
+    kind = made.layers[0].type
+    assert (kind.residual, kind.norm and kind.norm.name) == (residual, norm)
+    assert (kind.alpha > 1) == (clause == "DeepNorm")
+    assert ("norm" in [stage.role for stage in made.stages]) == final
+
+
+def test_forms_and_heads() -> None:
+    encoder = plan("BERT: encoder-only Transformer".removeprefix("BERT: "))
+    assert [stage.role for stage in encoder.stages] == ["embedding", "stack", "norm"]
+    assert [s.role for s in plan("decoder-only Transformer, no head").stages] == [
+        "embedding",
+        "stack",
+        "norm",
+    ]
+    assert plan("encoder-only Transformer, LM head, tied embeddings").stages[-1].component.tied
+    assert len(plan("shared Transformer", 4).shares) == 2
+    two = plan("encoder-decoder Transformer with 2 layers, tied embeddings, ALiBi", None)
+    assert [stream.name for stream in two.streams] == ["encoder", "decoder"]
+    masks = [layer.type.mixer.mask for layer in two.layers if layer.symbol != "-"]
+    assert masks == ["bidirectional"] * 2 + ["causal"] * 4
+    positions = [layer.type.mixer.position for layer in two.layers if layer.symbol != "-"]
+    assert [position is not None for position in positions] == [True, True, True, False, True, False]
+    assert [stage.component.share for stage in two.stages if stage.role == "embedding"] == ["vocabulary"] * 2
+
+
+def test_sizes_may_stand_in_the_sentence() -> None:
+    recipe = Recipe(recipe="r", d_model=64, model="d_model 64, 2 layers, Transformer, vocabulary of 32k")
+    made = recipe.plan()
+    assert (made.sizes.vocab_size, len(made.layers)) == (32_000, 4)
+
+
+def test_a_strangers_words_set_options_and_replace_the_usual_block() -> None:
+    registry = Registry.installed().with_plugin(_Plugin(retention=Retention))
+    made = blocks.load(text("12 heads, retention and FFN")).plan(registry=registry)
+    mixer: Any = made.layers[0].type.mixer
+    assert mixer.n_heads == 12
+
+
+@pytest.mark.parametrize(
+    ("sentence", "depth", "code", "says"),
+    [
+        ("24 layers, attention and FFN", 24, "B0504", "'24 layers' are 48 blocks, but depth is 24"),
+        ("4 layers, 5 layers, attention", None, "B0504", "'5 layers' contradicts '4 layers'"),
+        ("d_model 64, Transformer", 4, "B0504", "'d_model 64', but d_model is 512"),
+        ("vocabulary of 9, vocabulary of 10, Mamba", 4, "B0504", "vocab_size is 32,000"),
+        ("0 layers, Mamba", None, "B0504", "'0 layers' is no depth"),
+        ("52 layers, 8% attention, interleaved Mamba-2 and FFN", None, "B0505", "'52 layers' could count"),
+        ("encoder-decoder Transformer", 24, "B0505", "a depth does not say how many layers"),
+        ("encoder-decoder Transformer, 30 blocks", None, "B0505", "an encoder's layers have fewer blocks"),
+        ("attention in 4 of 4 layers, FFN", 8, "B0506", "'in 4 of 4 layers' is not a part"),
+        ("Mamba-2 in 7 of 8 layers and FFN", 16, "B0506", "what stands in the layers besides"),
+        ("attention in the others and FFN", 16, "B0506", "no block before this leaves layers"),
+        (
+            "MQA in 1 of 997 layers, Mamba in the rest, MQA in 1 of 991 layers, FFN in the rest",
+            4,
+            "B0506",
+            "repeat after",
+        ),
+        ("encoder-only, Mamba-2 and FFN", 16, "B0507", "Mamba-2 looks back only"),
+        ("encoder-decoder, 2 layers, FFN", None, "B0507", "none of the blocks can read the encoder"),
+        ("Mamba-2 and FFN, 8 kv heads", 16, "B0508", "nothing here takes '8 kv heads'"),
+        (
+            "sliding-window attention in 3 of 4 layers, FFN",
+            13,
+            "B0509",
+            "13 blocks are no whole number of layers",
+        ),
+        ("parallel attention, FFN", 16, "B0510", "'parallel attention' names 1 of the blocks"),
+        ("attention in parallel", 16, "B0510", "'in parallel' needs two blocks"),
+        ("6 + 6 layers, attention and FFN", None, "B0511", "are an encoder's and a decoder's"),
+        ("cross-attention", 16, "B0511", "reads an encoder, and there is none"),
+        ("encoder-decoder, 2 layers, cross-attention", None, "B0507", "all blocks read the encoder"),
+        ("encoder-decoder, 2 layers, Mamba, attention", None, "B0507", "Mamba looks back only"),
+        ("2 layers, Mamba, with the heads 3", None, "B0508", "nothing here takes 'the heads 3'"),
+        ("cross-attention and FFN", 16, "B0511", "reads an encoder, and there is none"),
+        ("Transformer, Mamba-2", 16, "B0502", "both say which blocks take turns"),
+        ("encoder-only Transformer, tied embeddings", 16, "B0502", "there is no head to tie"),
+        ("encoder-decoder, 2 layers, 1 attention, Mamba and FFN", None, "B0502", "scatters no blocks"),
+    ],
+)
+def test_what_cannot_be(sentence: str, depth: int | None, code: str, says: str) -> None:
+    found, *others = problems(sentence, depth)
+    assert found.code == code
+    assert found not in others
+    assert says in found.message
+    assert found.span is not None
+
+
+def test_a_size_that_is_said_twice_is_shown_twice() -> None:
+    assert (
+        golden("24 layers, attention and FFN", 24)
+        == """\
+error[B0504]: '24 layers' are 48 blocks, but depth is 24
+  --> <text>:5:8
+4 | depth: 24
+  |        -- depth is set here
+5 | model: 24 layers, attention and FFN
+  |        ^^^^^^^^^
+  = help: depth counts blocks: keep one of them"""
+    )
+
+
+def test_the_nearest_clauses_are_shown() -> None:
+    (found,) = problems("sliding attention everywhere, FFN")
+    assert found.help == "clauses such as: sliding-window attention; attention; self-attention"
+
+
 def _specs() -> Iterator[SimpleNamespace]:
     for kind in ("mixer", "norm", "position"):
         for entry in Registry.installed().of_kind(kind):
@@ -308,9 +520,11 @@ def _specs() -> Iterator[SimpleNamespace]:
 def test_every_phrase_of_an_installed_component_means_it(spec: SimpleNamespace) -> None:
     for phrase in (spec.name, *spec.cls.__dict__.get("phrases", ())):
         sentence = f"{phrase}, FFN" if spec.kind == "mixer" else f"attention, FFN, {phrase}"
+        if spec.name == "bahdanau":  # it reads an encoder
+            sentence = f"encoder-decoder, 1 + 1 layers, no residual, GRU and {phrase}"
         if spec.cls.name == "mlp":
             sentence = phrase
-        made = plan(sentence)
+        made = plan(sentence, None if "layers" in sentence else 52)
         used = {layer.type.mixer.name for layer in made.layers} | {
             part.name
             for layer in made.layers

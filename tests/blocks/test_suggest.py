@@ -9,7 +9,7 @@ from blocks.suggest import did_you_mean
     ("word", "meant"),
     [
         ("d_modle", "d_model"), ("dmodel", "d_model"), ("D-Model", "d_model"), ("n_head", "n_heads"),
-        ("mamba_2", "mamba2"), ("mamba3", "mamba2"), ("vocab", None), ("", None), ("x", None), ("_", None),
+        ("mamba_2", "mamba2"), ("mamba3", "mamba2"), ("vocab", "vocab_size"), ("", None), ("x", None), ("_", None),
         ("d" * 10**5, None), ("n_haeds", "n_heads"),
     ],
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -23,6 +23,7 @@ class Outer(BaseModel):
     either: int | str = 0
     rate: float = 0.0
     name: str = Field("a", pattern="^[a-z]+$")
+    named: dict[Annotated[str, Field(pattern="^[a-z]+$")], int] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _both(self) -> Outer:
@@ -43,6 +44,9 @@ def found(value: dict[str, Any]) -> list[tuple[str, str, Path, str | None]]:
     return reports
 
 
+MAPPING = "a mapping is written {key: value}, or as lines of `key: value`"
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -52,11 +56,19 @@ def found(value: dict[str, Any]) -> list[tuple[str, str, Path, str | None]]:
             {"inner": {"width": 1, "widht": 2}},
             ("B0201", "unknown key 'widht'", ("here", "inner", "widht"), "did you mean 'width'?"),
         ),
-        ({"inner": 3}, ("B0203", "expected a mapping, found 3", ("here", "inner"), None)),
-        ({"inner": {"width": 0}}, ("B0302", "0 is not greater than 0", ("here", "inner", "width"), None)),
+        ({"inner": 3}, ("B0203", "expected a mapping, found 3", ("here", "inner"), MAPPING)),
+        (
+            {"inner": {"width": 0}},
+            (
+                "B0302",
+                "width is 0, and has to be greater than 0",
+                ("here", "inner", "width"),
+                "width: how wide",
+            ),
+        ),
         (
             {"inner": {"width": 1.5}},
-            ("B0203", "expected a whole number, found 1.5", ("here", "inner", "width"), None),
+            ("B0203", "expected a whole number, found 1.5", ("here", "inner", "width"), "width: how wide"),
         ),
         (
             {"inner": {"width": 1, "kind": "pst"}},
@@ -64,18 +76,36 @@ def found(value: dict[str, Any]) -> list[tuple[str, str, Path, str | None]]:
         ),
         (
             {"many": [{"width": 1}, {"width": "a"}]},
-            ("B0203", "expected a whole number, found 'a'", ("here", "many", 1, "width"), None),
+            ("B0203", "expected a whole number, found 'a'", ("here", "many", 1, "width"), "width: how wide"),
         ),
-        ({"many": 4}, ("B0203", "expected a list, found 4", ("here", "many"), None)),
+        (
+            {"many": 4},
+            (
+                "B0203",
+                "expected a list, found 4",
+                ("here", "many"),
+                "a list is written [a, b], or as lines of `- a`",
+            ),
+        ),
         (
             {"either": [1]},
-            ("B0203", "expected a whole number or text, found a list", ("here", "either"), None),
+            (
+                "B0203",
+                "expected a whole number or an expression, found a list",
+                ("here", "either"),
+                "leave it out, or replace it",
+            ),
         ),
         (
             {"either": None},
-            ("B0203", "expected a whole number or text, found nothing", ("here", "either"), None),
+            (
+                "B0203",
+                "expected a whole number or an expression, found nothing",
+                ("here", "either"),
+                "write a whole number or an expression here",
+            ),
         ),
-        ({"rate": float("nan")}, ("B0302", "nan is not finite", ("here", "rate"), None)),
+        ({"rate": float("nan")}, ("B0302", "rate is nan, and has to be finite", ("here", "rate"), None)),
         (
             {"name": "A b"},
             ("B0206", "'A b' is not a name", ("here", "name"), "letters, digits and _ . + - make a name"),
@@ -90,3 +120,14 @@ def test_findings(value: dict[str, Any], expected: tuple[str, str, Path, str | N
 def test_a_long_value_is_shortened() -> None:
     ((_, message, _, _),) = found({"rate": "x" * 500})
     assert len(message) < 120
+
+
+def test_a_key_that_is_no_name() -> None:
+    help = "letters, digits and _ . + - make a name"
+    assert found({"named": {"A b": 1}}) == [("B0206", "'A b' is not a name", ("here", "named", "A b"), help)]
+    (long, *_) = found({"named": {"A" * 300: 1, "B": "x"}})
+    assert len(long[1]) < 100
+
+
+def test_of_very_many_findings_the_first_are_looked_at() -> None:
+    assert len(found({"named": {f"n{'a' * (i % 7)}{i}": "x" for i in range(5000)}})) <= 2000

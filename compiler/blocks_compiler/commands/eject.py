@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -24,20 +23,17 @@ def run(args: Namespace) -> int:
     """Write the source with the reference kernels, so that it imports torch alone."""
     from blocks_compiler import compile_plan
     from blocks_compiler.backends.source import generate
+    from blocks_compiler.backends.write import check_output, write_bytes
 
     plan = plan_of(args.recipe, args)
     source = generate(compile_plan(plan, registry=args.registry, kernels="reference"))
     if args.output is None:
         print(source.text, end="")
         return 0
+    check_output(args.output)
     if args.output.exists() and not args.force:
         raise BuildError.of("B0803", f"{args.output} exists", help="choose another file, or add --force")
-    fresh = args.output.with_name(f".{args.output.name}.new-{secrets.token_hex(4)}")
-    try:
-        fresh.write_text(source.text, encoding="utf-8")
-        fresh.replace(args.output)
-    finally:
-        fresh.unlink(missing_ok=True)
+    write_bytes(args.output, source.text.encode())
     print(f"{args.output}: class {source.class_name}, {source.text.count(chr(10))} lines")
     return 0
 

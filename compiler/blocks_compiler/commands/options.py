@@ -11,12 +11,16 @@ from blocks.published import locate
 
 
 def add_recipe(parser: ArgumentParser, *, many: bool = False) -> None:
-    """The recipe argument: a file, or the name of a published architecture; with --max-params."""
+    """The recipe argument: a file, or the name of a published architecture; with --set and --max-params."""
     text = "a recipe file, or the name of a published architecture (see `blocks recipes`)"
     if many:
         parser.add_argument("recipes", nargs="+", metavar="RECIPE", help=text)
     else:
         parser.add_argument("recipe", metavar="RECIPE", help=text)
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="PATH=VALUE",
+        help="change the recipe, such as d_model=512, stack.depth=24 or blocks.ffn.d_ff=2k; repeatable",
+    )  # fmt: skip
     parser.add_argument(
         "--max-params", default=str(MAX_PARAMS), metavar="N", help="refuse more parameters (2T)"
     )
@@ -28,8 +32,9 @@ def add_json(parser: ArgumentParser) -> None:
 
 
 def plan_of(name: str, args: Namespace) -> Plan:
-    """The plan of a recipe argument. Raises RecipeError."""
-    return load(locate(name)).plan(registry=args.registry, max_params=count(args.max_params, "--max-params"))
+    """The plan of a recipe argument, changed by --set. Raises RecipeError."""
+    recipe = load(locate(name), set=args.set, origin="--set")
+    return recipe.plan(registry=args.registry, max_params=count(args.max_params, "--max-params"))
 
 
 def count(text: str, option: str) -> int:

@@ -1,14 +1,15 @@
-"""`blocks recipes`: the published architectures that come with blocks."""
+"""`blocks recipes`: the published architectures that come with blocks, and the zoo."""
 
 from __future__ import annotations
 
 import json
+import re
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from blocks import Plan, load
 from blocks.command import Command
-from blocks.published import published
+from blocks.published import ZOO, published
 from blocks_compiler import units
 from blocks_compiler.commands.options import add_json
 from blocks_compiler.commands.page import Cell, Page, Table
@@ -31,14 +32,17 @@ def run(args: Namespace) -> int:
         return 0
     page = Page(color=args.color)
     table = Table(("recipe", "parameters", "blocks", "pattern", "about"), "<>><<", ("about", "pattern"))
-    for row in rows:
-        pattern = str(row["pattern"])
+    for index, row in enumerate(rows):
+        pattern, name = str(row["pattern"]), str(row["name"])
+        if name.startswith(ZOO) and not str(rows[index - 1]["name"]).startswith(ZOO):
+            table.add(Cell(""))
+            table.add(Cell("the zoo: one idea each, in small sizes", "bold"))
         table.add(
-            Cell(str(row["name"]), "bold"),
+            Cell(name, "bold"),
             units.count(int(str(row["parameters"]))),
             f"{row['layers']:,}",
             pattern if len(pattern) <= HEAD else pattern[: HEAD - 1] + "…",
-            Cell(str(row["about"]), "dim"),
+            Cell(_first_sentence(str(row["about"])), "dim"),
         )
     page.table(table, indent=0)
     page.line()
@@ -54,6 +58,10 @@ def _row(name: str, path: Path, plan: Plan) -> dict[str, object]:
         "pattern": plan.pattern,
         "about": plan.about or _comment(path),
     }
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"\.\s+(?=[A-Z])", " ".join(text.split()), maxsplit=1)[0].rstrip(".")
 
 
 def _comment(path: Path) -> str:

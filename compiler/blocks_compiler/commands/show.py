@@ -244,9 +244,9 @@ class _Show:
         entries = self.plan.canonical.blocks
         said = []
         for branch in block.branches:
-            entry = entries.get(branch.name)
+            entry = entries.get(branch.entry)
             told = sentence(options(branch.mixer, entry.options if entry is not None else ()))
-            said.append(f"{branch.name}: {told}" if told else branch.name)
+            said.append(f"{branch.entry}: {told}" if told else branch.entry)
         return "; ".join(said)
 
     def _share(self, parameters: int) -> str:

@@ -118,3 +118,13 @@ def test_the_current_folder_is_not_replaced(
     assert main(["build", "gpt2-tiny", "-o", "."]) == 1
     assert "error[B0803]: the folder you are in" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_link_is_not_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert main(["build", RECIPE, "-o", str(tmp_path / "out")]) == 1
+    assert "B0809" in capsys.readouterr().err
+    assert main(["build", RECIPE, "-o", str(tmp_path / "-rf")]) == 1
+    assert "B0810" in capsys.readouterr().err
+    assert not list((tmp_path / "elsewhere").iterdir())

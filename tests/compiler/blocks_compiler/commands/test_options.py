@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from blocks import Recipe, RecipeError, Registry, UsageError, load
+from blocks.cli import main
 from blocks.published import locate, published
 from blocks_compiler.commands.options import add_json, add_recipe, count, plan_of
 
@@ -96,3 +97,36 @@ def test_a_budget_is_kept(tmp_path: Path) -> None:
         plan_of(str(file), parsed("-", "--max-params", "100"))
     with pytest.raises(UsageError, match="--max-params 'none'"):
         plan_of(str(file), parsed("-", "--max-params", "none"))
+
+
+def test_settings_change_every_recipe_of_a_command(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(TEXT)
+    words = ("-", "--set", "d_model=16", "--set", "stack.layers=[f, f]")
+    assert len(plan_of(str(file), parsed(*words)).layers) == 2
+    assert plan_of("gpt2-tiny", parsed("-", "--set", "d_model=96")).sizes.d_model == 96
+    with pytest.raises(RecipeError) as caught:
+        plan_of(str(file), parsed("-", "--set", "d_model=16", "--set", "d_model=x"))
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.file, found.span and found.span.column) == ("B0315", "--set 2", 9)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("check",), ("show", "--json"), ("cost", "--json"), ("eject",)],
+)
+def test_every_command_takes_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(TEXT)
+    assert main([words[0], str(file), "--set", "stack.layers=[f, f, f]", *words[1:]]) == 0
+    assert {
+        "check": "3 blocks",
+        "show": "layers.2",
+        "cost": '"parameters"',
+        "eject": "class",
+    }[words[0]] in capsys.readouterr().out
+    assert main([words[0], str(file), "--set", "stack.layer=f", *words[1:]]) == 1
+    out = capsys.readouterr()
+    assert "--set 1" in out.out + out.err

@@ -48,6 +48,14 @@ def test_the_page_has_every_block(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b" not in page
 
 
+def test_the_sentence_of_a_recipe_where_it_has_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "nemotron-h-8b"]) == 0
+    page = " ".join(capsys.readouterr().out.split())
+    assert "in a sentence 8% multi-head attention (32 heads, 8 kv heads), interleaved Mamba-2" in page
+    assert main(["show", "nemotron-h-47b"]) == 0
+    assert "in a sentence" not in capsys.readouterr().out
+
+
 def test_tied_weights_count_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "gpt2", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["parameters"] == 124_439_808

@@ -1,0 +1,140 @@
+"""The options of components as a sentence calls them: `kv heads` is n_kv_heads, `biases` is bias."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import ValidationError
+
+from blocks.component import Component, Mixer
+from blocks.polynomial import Polynomial
+from blocks.resolve import component_kind, members_of, takes_number
+
+SYNONYMS = {
+    "key/value heads": "kv heads",
+    "query heads": "heads",
+    "channels a head": "head dim",
+    "channels per head": "head dim",
+    "head size": "head dim",
+    "head dimension": "head dim",
+    "sliding window": "window",
+    "local window": "window",
+    "token window": "window",
+    "state size": "d state",
+    "inner width": "d ff",
+    "FFN width": "d ff",
+    "base frequency": "theta",
+    "max length": "max len",
+    "maximum length": "max len",
+    "biases": "bias",
+    "query-key norm": "QK-norm",
+    "QK normalization": "QK-norm",
+    "QKNorm": "QK-norm",
+}
+"""What a person may call an option -> what it is called."""
+
+TOKENS = ("window", "max_len")
+"""Options that a bare number after a component sets: `of 4096`, in tokens."""
+
+
+def fold(text: str) -> str:
+    """What counts of a phrase: its letters and digits, without case."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
+
+
+_SYNONYMS = {fold(said): fold(meant) for said, meant in SYNONYMS.items()}
+
+
+def field_named(cls: type[Component], text: str, *, number: bool = False) -> str | None:
+    """The option that is called so: the one that takes a number, or whatever it takes."""
+    wanted = fold(text)
+    wanted = _SYNONYMS.get(wanted, wanted).rstrip("s")
+    for name in cls.model_fields:
+        if number and not is_number(cls, name):
+            continue
+        short = name[2:] if name[:2] in ("n_", "d_") else name
+        if wanted and wanted in (fold(name).rstrip("s"), fold(short).rstrip("s")):
+            return name
+    return None
+
+
+def is_number(cls: type[Component], name: str) -> bool:
+    """Whether an option takes a number."""
+    return takes_number(cls.model_fields[name].annotation)
+
+
+def is_switch(cls: type[Component], name: str) -> bool:
+    """Whether an option is true or false."""
+    return bool in members_of(cls.model_fields[name].annotation)
+
+
+def slot_kind(cls: type[Component], name: str) -> str | None:
+    """The kind of component that an option takes, if it is a slot."""
+    return component_kind(cls.model_fields[name].annotation)
+
+
+def choices(cls: type[Component], name: str) -> tuple[str, ...]:
+    """The words that an option chooses from."""
+    members = members_of(cls.model_fields[name].annotation)
+    found = [value for member in members if get_origin(member) is Literal for value in get_args(member)]
+    return tuple(value for value in found if isinstance(value, str))
+
+
+def numeric_field(cls: type[Component], text: str) -> str | None:
+    """The option that takes a number and is called so."""
+    return field_named(cls, text, number=True)
+
+
+def spoken(name: str) -> str:
+    """What an option is called in a sentence: n_kv_heads are `kv heads`, d_ff stays."""
+    return name if name[:2] == "d_" else name.removeprefix("n_").replace("_", " ")
+
+
+def option_names(cls: type[Component]) -> list[str]:
+    """What a person may call the options."""
+    return [spoken(name) for name in cls.model_fields]
+
+
+def position_field(cls: type[Component]) -> str | None:
+    """The slot of a mixer that takes a position."""
+    return next((name for name in cls.model_fields if slot_kind(cls, name) == "position"), None)
+
+
+def adjectives(cls: type[Component]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Words that set an option: those that the component declares, and the values of its choices."""
+    yield from cls.adjectives.items()
+    for name in cls.model_fields:
+        yield from ((value, {name: value}) for value in choices(cls, name) if value != "none")
+
+
+def instance(cls: type[Component], options: Any = None) -> Component | None:
+    """A component with these options and no other; None where it needs more."""
+    try:
+        return cls(**(options or {}))
+    except ValidationError:
+        return None
+
+
+def family(cls: type[Component]) -> str:
+    """attention, recurrence or feed-forward, told from what the mixer declares and not from its name."""
+    if position_field(cls) is not None or any(slot_kind(cls, name) == "score" for name in cls.model_fields):
+        return "attention"
+    made = instance(cls)
+    if not isinstance(made, Mixer):
+        return "recurrence"
+    inside, cost = made.inside(), made.cost()
+    kinds = {op.kind for op in inside.ops} if inside is not None else set()
+    if "scores" in kinds:
+        return "attention"
+    held = (cost.state, cost.state_fp32, cost.state_int64)
+    return "recurrence" if any(Polynomial.of(size).terms for size in held) else "feed-forward"
+
+
+def both_ways(cls: type[Component]) -> dict[str, Any] | None:
+    """The options with which a mixer looks both ways: none for one that looks at a token alone; None: it cannot."""
+    for name in cls.model_fields:
+        if "bidirectional" in choices(cls, name):
+            return {name: "bidirectional"}
+    return {} if family(cls) == "feed-forward" else None
