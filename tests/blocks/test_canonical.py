@@ -124,17 +124,18 @@ blocks:
               conv_bias: true}
   ffn:       {mixer: mlp, d_ff: 2048, activation: gelu, bias: false}
   attention: {mixer: multi_head, n_heads: 8, n_kv_heads: 8, head_dim: 64, qkv_bias: false, out_bias: false,
-              mask: causal, position: {rope: {theta: 10000.0, scaling: none}}}
+              mask: causal, position: {rope: {theta: 10000.0, interleaved: false, scaling: none}},
+              qk_norm: none}
 
 model:
-  - embed: {tokens: {vocab_size: 32000}}
+  - embed: {tokens: {vocab_size: 32000, bias: false}}
   - stack:
       depth: 24
       interleave: [mamba2, ffn]
       scatter: {attention: 8%, before: ffn}
-      norm: {rmsnorm: {eps: 1e-5}}
+      norm: {rmsnorm: {eps: 1e-5, unit_offset: false}}
       residual: pre
-  - norm: {rmsnorm: {eps: 1e-5}}
+  - norm: {rmsnorm: {eps: 1e-5, unit_offset: false}}
   - head: {lm: {tied: false, bias: false, vocab_size: 32000}}
 """
     )

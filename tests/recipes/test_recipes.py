@@ -33,6 +33,8 @@ TOTALS = {
     "nemotron-h-47b": 46_791_554_816,
     "nemotron-h-56b": 56_324_350_464,
     "rnnsearch-50": 80_442_000,  # worked out by hand in test_rnnsearch
+    "transformer-base": 63_082_496,  # worked out by hand in test_transformer
+    "transformer-big": 214_245_376,
 }
 
 SIBLINGS = {
@@ -52,6 +54,8 @@ SIBLINGS = {
     "nemotron-h-47b": "nemotron-h-47b-tiny",
     "nemotron-h-56b": "nemotron-h-tiny",
     "rnnsearch-50": "rnnsearch-tiny",
+    "transformer-base": "transformer-tiny",
+    "transformer-big": "transformer-tiny",
 }
 
 # Blakeman et al. 2025, arXiv:2504.03624
@@ -100,6 +104,10 @@ def comment(name: str) -> str:
 
 def mixer(name: str, kind: str) -> Any:
     return next(layer.type.mixer for layer in plan(name).layers if layer.type.mixer.name == kind)
+
+
+UNSET = (("dim", False), ("scale", False), ("logit_cap", False))
+"""Options of the language-model head that Nemotron-H leaves alone."""
 
 
 def choices(component: Component | None) -> tuple[Any, ...] | None:
@@ -188,7 +196,7 @@ def test_nemotron_constants(name: str) -> None:
     assert (attention.head_dim, attention.position, attention.mask) == (128, None, "causal")
     assert (attention.window, attention.qkv_bias, attention.out_bias) == (None, False, False)
     assert (ffn.activation, ffn.bias) == ("relu2", False)
-    assert choices(head) == ("lm", ("tied", False), ("bias", False), ("vocab_size", True))
+    assert choices(head) == ("lm", ("tied", False), ("bias", False), ("vocab_size", True), *UNSET)
     assert [stage.role for stage in plan(name).stages] == ["embedding", "stack", "norm", "head"]
     norms = [layer.type.norm for layer in plan(name).layers] + [plan(name).stages[-2].component]
     assert {(norm.name, norm.eps) for norm in norms if norm} == {("rmsnorm", 1e-5)}  # type: ignore[attr-defined]
