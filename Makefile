@@ -1,6 +1,6 @@
 # make demo   a sentence becomes a working model (sets up .venv by itself)
 # make test   the tests          make lint   style, types, import contracts
-# make pictures   the pictures of README.md          make clean   remove what these made
+# make pictures   the pictures of README.md and docs/          make clean   remove what these made
 PYTHON ?= python3
 VENV   ?= .venv
 JOBS   ?= 2
@@ -32,6 +32,9 @@ imports: $(VENV)/.lint
 
 pictures: $(VENV)/.test
 	$(VENV)/bin/blocks draw nemotron-h-8b -o docs/images/nemotron-h-8b.svg
+	$(VENV)/bin/blocks draw zoo/hymba-like -o docs/images/zoo-hymba-like.svg
+	$(VENV)/bin/blocks draw zoo/t5-like -o docs/images/zoo-t5-like.svg
+	$(VENV)/bin/blocks draw zoo/zamba2-like -o docs/images/zoo-zamba2-like.svg
 	$(VENV)/bin/blocks cost llama-3.1-8b nemotron-h-8b --context 1k..1M -o docs/images/cost.svg
 
 clean:

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,13 @@ def assert_same(ours: Any, theirs: Any) -> None:
 def test_the_architectures_are_there() -> None:
     assert set(NAMES) >= WANTED
     assert {f"zoo/{name}" for name in NAMES} == {name for name in published() if name.startswith("zoo/")}
+
+
+def test_a_wheel_holds_them() -> None:
+    settings = tomllib.loads((FOLDER.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = settings["tool"]["setuptools"]["package-data"]["blocks_recipes"]
+    packed = {path for pattern in patterns for path in FOLDER.parent.glob(pattern)}
+    assert packed == set(FOLDER.parent.rglob("*.yaml"))
 
 
 @pytest.mark.parametrize("name", NAMES)
