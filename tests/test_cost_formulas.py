@@ -11,7 +11,7 @@ from blocks_compiler.backends.module import build_component
 from blocks_compiler.conformance import cost
 from blocks_compiler.conformance.subject import Subject
 from blocks_embeddings.specs import Tokens
-from blocks_feedforward.specs import MLP, GatedMLP, LowRank
+from blocks_feedforward.specs import MLP, GatedMLP, Linear, LowRank
 from blocks_heads.specs import LM, Classifier, MaskedLM
 from blocks_norms.specs import LayerNorm, RMSNorm
 from blocks_positions.specs import ALiBi, Learned, Relative, RoPE, Sinusoidal
@@ -30,6 +30,7 @@ MIXERS: dict[str, list[Mixer]] = {
     "sliding_window": [SlidingWindow(n_heads=4, window=8), SlidingWindow(n_heads=4, n_kv_heads=2, window=20)],
     "mlp": [MLP(), MLP(d_ff=50, activation="relu2", bias=True)],
     "gated_mlp": [GatedMLP(), GatedMLP(d_ff=40, activation="reglu", bias=True)],
+    "linear": [Linear(), Linear(d_out=7, bias=True)],
     "low_rank": [LowRank(), LowRank(rank=3)],
     "mamba": [
         Mamba(),

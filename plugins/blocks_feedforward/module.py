@@ -71,6 +71,18 @@ class ZeroLinear(nn.Linear):
         nn.init.zeros_(self.weight)
 
 
+class Projection(nn.Module):
+    """One linear map from D to `d_out` channels."""
+
+    def __init__(self, d_model: int, *, d_out: int, bias: bool = False) -> None:
+        super().__init__()
+        self.out_proj = nn.Linear(d_model, d_out, bias=bias)
+
+    def forward(self, x: Tensor, state: None = None, mask: Tensor | None = None) -> tuple[Tensor, None]:
+        """Map x [B, T, D] to y [B, T, d_out]; the state is always None."""
+        return self.out_proj(x), None
+
+
 class LowRank(nn.Module):
     """A linear map of rank R, y = B A x, that starts at zero: A is drawn, B is zero.
 

@@ -99,6 +99,36 @@ class GatedMLP(Mixer):
         )
 
 
+class Linear(Mixer):
+    """y = W x, to another width where `d_out` says so.
+
+    It widens ALBERT's embeddings of 128 channels (Lan et al. 2020, arXiv:1909.11942, section 3.1).
+    """
+
+    module = "blocks_feedforward.module:Projection"
+    symbol = "-"
+    phrases = ("linear map", "linear projection")
+
+    d_out: int | None = Field(
+        None, gt=0, description="channels of the output; default: as many as of the input"
+    )
+    bias: bool = Field(False, description="a bias a channel")
+
+    def bind(self, sizes: Sizes) -> Self:
+        return self.model_copy(update={"d_out": self.d_out or sizes.d_model})
+
+    def out_width(self, width: int) -> int:
+        return self.d_out or width
+
+    def cost(self) -> Cost:
+        out: Any = self.d_out or D
+        return Cost(D * out + self.bias * out, 2 * D * out * T)
+
+    def inside(self) -> Inside:
+        out: Any = self.d_out or D
+        return Inside((Op("out_proj", "linear", ("x",), ("B", "T", out), D * out + self.bias * out),))
+
+
 class LowRank(Mixer):
     """y = B A x, a linear map of low rank that starts at zero (Hu et al. 2021, arXiv:2106.09685, section 4.1).
 

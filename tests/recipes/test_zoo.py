@@ -179,11 +179,11 @@ def test_what_comes_later_is_seen_by_encoders_alone(name: str) -> None:
 
 
 def test_albert_has_the_published_number_of_parameters() -> None:
-    rows, shared = 30_000 * 128 + 2 * 128, 7_087_872  # one attention block, one FFN block, a norm each
-    widened = 128 * 768 + 768
-    assert plan("albert").parameters == rows + widened + 512 * 768 + shared + (768 * 128 + 3 * 128 + 30_000)
-    pooler, positions, norm = 768 * 768 + 768, 512 * 128, 2 * 128
-    assert round((rows + positions + norm + widened + shared + pooler) / 1e5) == 117  # albert-base-v2: 11.7M
+    embeddings = (30_000 + 2 + 512 + 2) * 128  # words, types, positions, a norm
+    widened, shared = 128 * 768 + 768, 7_087_872  # one attention block, one FFN block, a norm each
+    head, pooler = 768 * 128 + 3 * 128 + 30_000, 768 * 768 + 768
+    assert plan("albert").parameters == embeddings + widened + shared + head
+    assert round((embeddings + widened + shared + pooler) / 1e5) == 117  # albert-base-v2: 11.7M
 
 
 def test_zamba2_uses_one_block_with_adapters_of_their_own() -> None:

@@ -330,7 +330,6 @@ def test_longformer() -> None:
 
 @torch.no_grad()
 def test_albert() -> None:
-    """From the words to the logits; positions, which stand elsewhere in ALBERT, are left out on both sides."""
     config = transformers.AlbertConfig(
         vocab_size=30000, hidden_size=768, num_attention_heads=12, intermediate_size=3072, attn_implementation="eager",
         **NO_DROPOUT,
@@ -343,26 +342,26 @@ def test_albert() -> None:
         {
             "embed": "albert.embeddings.word_embeddings",
             "embed.types": "albert.embeddings.token_type_embeddings",
-            "embed.proj": "albert.encoder.embedding_hidden_mapping_in",
-            "layers.0.norm": f"{layer}.attention.LayerNorm",
-            "layers.0.mixer.out_proj": f"{layer}.attention.dense",
-            "layers.1.norm": f"{layer}.full_layer_layer_norm",
-            "layers.1.mixer.in_proj": f"{layer}.ffn",
-            "layers.1.mixer.out_proj": f"{layer}.ffn_output",
+            "position": "albert.embeddings.position_embeddings",
+            "norm": "albert.embeddings.LayerNorm",
+            "layers.0.mixer.out_proj": "albert.encoder.embedding_hidden_mapping_in",
+            "layers.1.norm": f"{layer}.attention.LayerNorm",
+            "layers.1.mixer.out_proj": f"{layer}.attention.dense",
+            "layers.2.norm": f"{layer}.full_layer_layer_norm",
+            "layers.2.mixer.in_proj": f"{layer}.ffn",
+            "layers.2.mixer.out_proj": f"{layer}.ffn_output",
             "head.in_proj": "predictions.dense",
             "head.norm": "predictions.LayerNorm",
         },
     )
     rows = (f"{layer}.attention.{x}" for x in ("query", "key", "value"))
-    weights |= joined(theirs, "layers.0.mixer.qkv_proj", *rows)
-    weights |= {"head.bias": theirs["predictions.bias"], "position.weight": torch.zeros(512, 768)}
+    weights |= joined(theirs, "layers.1.mixer.qkv_proj", *rows)
+    weights |= {"head.bias": theirs["predictions.bias"]}
     model = filled("albert", weights)
-    tokens, _ = batch()
-    logits, _ = model(tokens)
-    words = weights["embed.weight"][tokens] + weights["embed.types.weight"][0]
-    assert_same(logits, albert.predictions(albert.albert.encoder(words, None).last_hidden_state))
-    wider, unused = 512 * (768 - 128), 2 * 128  # the table of positions; the norm of the embeddings
-    assert sum(p.numel() for p in model.parameters()) == albert.num_parameters() + wider - unused
+    tokens, mask = batch()
+    logits, _ = model(tokens, None, mask)
+    assert_same(logits, albert(tokens, attention_mask=mask.long()).logits, mask)
+    assert sum(p.numel() for p in model.parameters()) == albert.num_parameters()
 
 
 # Encoder and decoder
