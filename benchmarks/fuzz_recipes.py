@@ -4,7 +4,7 @@
     python benchmarks/fuzz_recipes.py --show 4711
 
 Each recipe is one of the published ones, or one that has the whole language in it, changed in up to six places: as
-text, as tokens, or as YAML (tests/hostile/mutations.py). It is read, planned, and compiled where it has at most 60
+text, as tokens, as YAML, or by keys of the language (tests/hostile/mutations.py), and by `--set`. It is read, planned, and compiled where it has at most 60
 blocks. The number of a recipe makes it again; the exit code is 1 where a stranger's exception came out.
 """
 
@@ -43,12 +43,12 @@ def main() -> int:
     args = parser.parse_args()
     seeds, registry = mutations.seeds(), Registry.installed()
     if args.show is not None:
-        text = mutations.mutated(Random(args.show), seeds)
-        print(text)
-        print(mutations.attempt(text, registry), file=sys.stderr)
+        text, settings = mutations.mutated(Random(args.show), seeds)
+        print(text, *(f"--set {setting}" for setting in settings), sep="\n")
+        print(mutations.attempt(text, settings, registry), file=sys.stderr)
         return 0
     for seed in seeds:
-        mutations.attempt(seed, registry)  # whatever is imported late is imported now
+        mutations.attempt(seed, (), registry)  # whatever is imported late is imported now
     results: Counter[str] = Counter()
     strangers: dict[str, list[int]] = {}
     slow: list[tuple[float, int]] = []
@@ -56,10 +56,10 @@ def main() -> int:
     begun = time.perf_counter()
     with Progress(*columns, console=Console(stderr=True)) as progress:
         for number in progress.track(range(args.start, args.start + args.count)):
-            text = mutations.mutated(Random(number), seeds)
+            text, settings = mutations.mutated(Random(number), seeds)
             start = time.process_time()
             try:
-                result = mutations.attempt(text, registry)
+                result = mutations.attempt(text, settings, registry)
             except Exception as error:
                 frame = traceback.extract_tb(error.__traceback__)[-1]
                 place = f"{type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
@@ -88,7 +88,7 @@ def main() -> int:
     publish(
         "Recipes with mistakes",
         f"`python benchmarks/fuzz_recipes.py -n {args.count} --start {args.start}`: {machine()}. Each recipe is a good "
-        "one with one to six changes, as text, as tokens or as YAML; below the line, the first code of each refusal.",
+        "one with one to six changes, as text, tokens, YAML or keys of the language, and some with `--set`; below the line, the first code of each refusal.",
         "| | |",
         rows,
         args.output,

@@ -36,6 +36,7 @@ class BlockType:
     """A kind of block: `alpha x + scale * out_norm(join(branches))`, each branch reading norm(x). Compared by identity.
 
     norm         None: there is none, or every branch has its own
+    said_norm    what `norm` says, used or not
     residual     pre, post, sandwich, none; `post` puts the norm after the sum
     join         how several branches become one: sum, mean, concat; "" where there is one
     adapter      mixer beside the shared one, with parameters for each use of its own
@@ -59,6 +60,7 @@ class BlockType:
     adapter: Mixer | None = None
     share: str | None = None
     kv_from: str | None = None
+    said_norm: Norm | None = None
 
     @property
     def mixer(self) -> Mixer:

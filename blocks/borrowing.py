@@ -94,7 +94,7 @@ def _source(
 def _check_fit(layer: Layer, owner: Layer, reporter: Reporter) -> None:
     """Whether the owner lends keys and values, and such that fit."""
     lent, needed = owner.type.mixer.lends(), layer.type.mixer.needs()
-    if lent == needed and lent is not None:
+    if lent == needed and lent is not None and not owner.type.join:
         return
     if owner.type.join or lent is None:
         message = f"{owner.type.name} has no keys and values that {layer.type.name} could use"
@@ -115,6 +115,7 @@ def _words(kept: tuple[int | str, ...] | None) -> str:
     """What a mixer says of its keys and values, such as `8 heads of 64 channels, rope()`."""
     match kept:
         case (int(heads), int(channels), *more):
-            return ", ".join([f"{heads} head{'s' * (heads != 1)} of {channels} channels", *map(str, more)])
+            rest = [str(one).removesuffix("()") for one in more]
+            return ", ".join([f"{heads} head{'s' * (heads != 1)} of {channels} channels", *rest])
         case _:
             return ", ".join(map(str, kept or ()))

@@ -211,7 +211,7 @@ class Builder:
                 if text is not None
                 else "a list, a mapping or an alias"
             )
-            help = f'put it in quotes: "{plain(text)}"' if text else None
+            help = f'put it in quotes: "{plain(text)}"' if text else "write a name and a colon: d_model: 512"
             self.problems.add("B0107", f"a key is a string, not {shown}", at=span, help=help)
             return None
         first = frame.place.keys.get(value)

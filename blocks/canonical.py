@@ -19,6 +19,7 @@ from blocks.recipe import AROUND, STRUCTURE, Recipe, Stack
 from blocks.resolve import component_kind
 
 WIDTH = 109
+DOES = ("mixer", "parallel")
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.+/-]*")
 _TAKEN = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}  # YAML 1.1 has more than 1.2
@@ -159,7 +160,7 @@ def _does(block: BlockType, parallel: Sequence[str] | None) -> dict[str, Any]:
 def _structure(block: BlockType) -> dict[str, Any]:
     """What stands around the mixer, by key of a block."""
     return {
-        "norm": _norm(block.norm),
+        "norm": _norm(block.said_norm),
         "out_norm": _norm(block.out_norm),
         "residual": block.residual,
         "scale": block.scale,
@@ -191,8 +192,9 @@ def _stack(recipe: Recipe, stack: Stack, planned: PlannedStage, indent: str) -> 
         if value is not None:
             yield from _wrapped(f"{indent}{key}: ", value)
     for key in AROUND:
-        if key in ("norm", "residual") or getattr(stack, key) is not None:
-            yield from _wrapped(f"{indent}{key}: ", _of_stack(recipe, stack, planned, key))
+        value = _of_stack(recipe, stack, planned, key)
+        if value is not None:
+            yield from _wrapped(f"{indent}{key}: ", value)
     overrides = _overrides(stack, planned)
     if overrides:
         yield f"{indent}override:"
@@ -201,15 +203,14 @@ def _stack(recipe: Recipe, stack: Stack, planned: PlannedStage, indent: str) -> 
 
 
 def _of_stack(recipe: Recipe, stack: Stack, planned: PlannedStage, key: str) -> Any:
-    """What a stack says of its blocks, as one of those that take it from the stack has it."""
+    """What a stack says of its blocks, as one of those that take it from the stack has it; None: nothing."""
     written = getattr(stack, key)
-    if key == "residual" or written == "deepnorm":
+    if key == "residual" or written is None or written == "deepnorm":
         return written
     for name, block in planned.vocabulary.items():
-        takes = key != "norm" or any(branch.norm is None for branch in block.branches)
-        if getattr(recipe.blocks[name], key) is None and takes:
+        if getattr(recipe.blocks[name], key) is None:
             return _structure(block)[key]
-    return written
+    return None
 
 
 def _literal(tree: Sequence[Tree], indent: str) -> Iterator[str]:
@@ -247,7 +248,7 @@ def _overrides(stack: Stack, planned: PlannedStage) -> dict[str, dict[str, Any]]
             for change in changes[layer.type]:
                 places.setdefault(repr(change), (change, []))[1].append(index)
     together: dict[tuple[int, ...], dict[str, Any]] = {}
-    for change, indices in sorted(places.values(), key=lambda found: "mixer" not in found[0]):
+    for change, indices in sorted(places.values(), key=lambda found: found[0].keys().isdisjoint(DOES)):
         together.setdefault(tuple(indices), {}).update(change)
     used = [layer.type.name for layer in planned.layers]
     written: dict[tuple[int, ...], str] = {}
@@ -255,9 +256,8 @@ def _overrides(stack: Stack, planned: PlannedStage) -> dict[str, dict[str, Any]]
         written.setdefault(tuple(_select(selector, used, stack.name)), selector)
     found: dict[str, dict[str, Any]] = {}
     for where, change in together.items():
-        whole = written.get(where)
-        for selector in [whole] if whole else _runs(where, stack.name):
-            found.setdefault(selector, {}).update(change)
+        for run in [where] if where in written else _runs(where):
+            found.setdefault(written.get(run) or _selector(run, stack.name), {}).update(change)
     return found
 
 
@@ -268,30 +268,39 @@ def _select(selector: str, used: Sequence[str], stack: str) -> list[int]:
         raise AssertionError(error.message) from None
 
 
-def _runs(indices: Iterable[int], stack: str) -> Iterator[str]:
-    """Selectors by index for runs of layers."""
+def _runs(indices: Iterable[int]) -> Iterator[tuple[int, ...]]:
+    """Indices in runs of neighbours."""
     runs: list[list[int]] = []
     for index in indices:
         if runs and runs[-1][-1] == index - 1:
             runs[-1].append(index)
         else:
             runs.append([index])
-    for run in runs:
-        yield f"{stack}[{run[0]}]" if len(run) == 1 else f"{stack}[{run[0]}:{run[-1] + 1}]"
+    return map(tuple, runs)
+
+
+def _selector(run: tuple[int, ...], stack: str) -> str:
+    """The selector by index of neighbouring layers."""
+    return f"{stack}[{run[0]}]" if len(run) == 1 else f"{stack}[{run[0]}:{run[-1] + 1}]"
 
 
 def _changes(base: BlockType, made: BlockType) -> Iterator[dict[str, Any]]:
     """What overrides have to say to turn one block into the other, in parts that stand for themselves."""
     options, before = _options(made.mixer), _options(base.mixer)
-    if made.join or (made.mixer.name, type(made.mixer)) != (base.mixer.name, type(base.mixer)):
-        yield _does(made, [branch.entry for branch in made.branches])
+    if made.join or base.join:
+        does, did = (_does(block, [branch.entry for branch in block.branches]) for block in (made, base))
+        if does != did:
+            yield does
+    elif (made.mixer.name, type(made.mixer)) != (base.mixer.name, type(base.mixer)):
+        yield _does(made, None)
     else:
         for key in {**before, **options}:
             if options.get(key) != before.get(key):
                 yield {key: options.get(key)}
     around, before = _structure(made), _structure(base)
+    default = made.residual == "sandwich" and any(around[key] != before[key] for key in ("norm", "residual"))
     for key, value in around.items():
-        if value != before[key]:
+        if value != before[key] or (key == "out_norm" and default):  # it would follow the norm
             yield {key: value}
 
 

@@ -24,6 +24,8 @@ class Reading(Namer):
         self.turns: list[Said] = []
         self.turns_range: Range | None = None
         self.closed = False
+        self.lost = False
+        """Whether the first of those that take turns was not understood."""
         self.scattered: list[Said] = []
         self.settled: dict[str, Said] = {}
         self.groups: list[Range] = []
@@ -125,7 +127,8 @@ class Reading(Namer):
             return ""
         said = self.component(start, share)
         if said is None:
-            return ""
+            self.lost = self.lost or turning
+            return "turns" if turning or previous == "turns" else ""
         if said.meaning.kind not in ("block", "mixer"):
             if (
                 said.meaning.kind == "preset"
@@ -186,7 +189,11 @@ class Reading(Namer):
             )  # fmt: skip
 
     def _turn(self, said: Said, join: str, previous: str, turning: bool) -> None:
-        goes_on = previous == "turns" and (join == "and" or not self.closed) and bool(self.turns or turning)
+        goes_on = (
+            previous == "turns"
+            and (join == "and" or not self.closed)
+            and bool(self.turns or turning or self.lost)
+        )
         if self.turns_range is not None and not goes_on and not self._replaces(said):
             self._two_turns(said.range)
             return

@@ -823,8 +823,8 @@ CODES: dict[str, Code] = {
     "B0805": _code(
         "wrong usage",
         "The command line is wrong; `--help` shows an example.",
-        wrong="blocks shwo",
-        right="blocks show",
+        wrong="blocks shwo gpt2",
+        right="blocks show gpt2",
     ),
     "B0806": _code(
         "an optional library is missing",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import cache, lru_cache
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import ValidationError
@@ -39,6 +40,7 @@ TOKENS = ("window", "max_len")
 """Options that a bare number after a component sets: `of 4096`, in tokens."""
 
 
+@lru_cache(4096)
 def fold(text: str) -> str:
     """What counts of a phrase: its letters and digits, without case."""
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
@@ -50,14 +52,20 @@ _SYNONYMS = {fold(said): fold(meant) for said, meant in SYNONYMS.items()}
 def field_named(cls: type[Component], text: str, *, number: bool = False) -> str | None:
     """The option that is called so: the one that takes a number, or whatever it takes."""
     wanted = fold(text)
-    wanted = _SYNONYMS.get(wanted, wanted).rstrip("s")
+    return _called(cls, number).get(_SYNONYMS.get(wanted, wanted).rstrip("s"))
+
+
+@cache
+def _called(cls: type[Component], number: bool) -> Mapping[str, str]:
+    """What an option is called, folded and without its plural, and the first option called so."""
+    found: dict[str, str] = {}
     for name in cls.model_fields:
-        if number and not is_number(cls, name):
-            continue
         short = name[2:] if name[:2] in ("n_", "d_") else name
-        if wanted and wanted in (fold(name).rstrip("s"), fold(short).rstrip("s")):
-            return name
-    return None
+        if not number or is_number(cls, name):
+            for called in (name, short):
+                found.setdefault(fold(called).rstrip("s"), name)
+    found.pop("", None)
+    return found
 
 
 def is_number(cls: type[Component], name: str) -> bool:
@@ -102,11 +110,11 @@ def position_field(cls: type[Component]) -> str | None:
     return next((name for name in cls.model_fields if slot_kind(cls, name) == "position"), None)
 
 
-def adjectives(cls: type[Component]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+@cache
+def adjectives(cls: type[Component]) -> tuple[tuple[str, Mapping[str, Any]], ...]:
     """Words that set an option: those that the component declares, and the values of its choices."""
-    yield from cls.adjectives.items()
-    for name in cls.model_fields:
-        yield from ((value, {name: value}) for value in choices(cls, name) if value != "none")
+    chosen = ((name, value) for name in cls.model_fields for value in choices(cls, name) if value != "none")
+    return *cls.adjectives.items(), *((value, {name: value}) for name, value in chosen)
 
 
 def instance(cls: type[Component], options: Any = None) -> Component | None:

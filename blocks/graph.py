@@ -78,10 +78,12 @@ class BlockGraph(nx.DiGraph):  # type: ignore[type-arg]
         assert node.path not in self, f"two nodes at {node.path}"
         assert len(sources) == len(node.inputs), f"{node.path} has {len(node.inputs)} inputs"
         self.add_node(node.path, node=node)
+        wires: dict[str, tuple[tuple[str, str], ...]] = {}
         for port, source in zip(node.inputs, sources, strict=True):
             path, output = source if isinstance(source, tuple) else (source, "y")
-            wires = self.edges[path, node.path]["ports"] if self.has_edge(path, node.path) else ()
-            self.add_edge(path, node.path, ports=(*wires, (output, port.name)))
+            wires[path] = (*wires.get(path, ()), (output, port.name))
+        for path, ports in wires.items():
+            self.add_edge(path, node.path, ports=ports)
         return node.path
 
     def node(self, path: str) -> Node:
@@ -98,7 +100,7 @@ class BlockGraph(nx.DiGraph):  # type: ignore[type-arg]
         """Input port -> (path, output port) that feeds it."""
         return {
             port: (source, output)
-            for source, data in self.pred[path].items()
+            for source, data in self._pred[path].items()
             for output, port in data["ports"]
         }
 

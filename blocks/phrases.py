@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from blocks.component import Component
@@ -158,12 +159,13 @@ class Phrasebook:
             self.clauses += phrases or (name,)
             for phrase in phrases:
                 self._add(fold(phrase), Meaning(kind, name, cls), names)
-            for adjective, options in adjectives(cls):
+            described = adjectives(cls)
+            for adjective, options in described:
                 self._adjectives.setdefault(fold(adjective), []).append((cls, options))
+                alike = {fold(other) for other, o in described if o.keys() == options.keys()}
                 for phrase in phrases:
                     first, _, rest = phrase.partition(" ")
-                    alike = (other for other, o in adjectives(cls) if o.keys() == options.keys())
-                    if fold(first) in map(fold, alike):  # SwiGLU FFN, so GeGLU FFN
+                    if fold(first) in alike:  # SwiGLU FFN, so GeGLU FFN
                         key = fold(adjective) + fold(rest)
                         self._table.setdefault(key, Meaning(kind, name, cls, options))
 
@@ -200,6 +202,11 @@ class Phrasebook:
                         found = replace(rest[0], options={**rest[0].options, **options}), rest[1]
         return found
 
+    @cached_property
+    def _words(self) -> dict[str, set[str]]:
+        """The clauses, and what counts of their words."""
+        return {clause: {fold(word.text) for word in words_of(clause)} for clause in self.clauses}
+
     def meaning(self, phrase: str) -> Meaning | None:
         """What a phrase means by itself."""
         found = self.match(words := words_of(phrase), 0)
@@ -226,8 +233,7 @@ class Phrasebook:
             return [spelled]
         wanted = {fold(word.text) for word in words_of(text)} - {""}
         scored = []
-        for index, clause in enumerate(dict.fromkeys(self.clauses)):
-            has = {fold(word.text) for word in words_of(clause)}
+        for index, (clause, has) in enumerate(self._words.items()):
             if common := sum(map(len, wanted & has)):
                 scored.append((-common, len(has - wanted), index, clause))
         return [clause for *_, clause in sorted(scored)[:count]]

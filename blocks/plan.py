@@ -19,10 +19,9 @@ from blocks.names import is_reserved, is_reserved_key
 from blocks.recipe import Recipe, Stack, Stage
 from blocks.registry import Registry
 from blocks.resolve import Resolver
-from blocks.sentence import expand
 from blocks.shares import Share, group_shares, layer_shares, share_layers
 from blocks.stacks import StackPlanner
-from blocks.validation import Path
+from blocks.validation import LOOKED_UP, Path
 from blocks.vocabulary import Vocabulary
 
 __all__ = ["MAX_PARAMS", "BlockType", "Layer", "Plan", "PlannedStage", "PlannedStream", "Share", "make_plan"]
@@ -147,6 +146,7 @@ class _Planner:
             tokenizer = resolver.slot("tokenizer", written.tokenizer, ("tokenizer",))
         assert tokenizer is None or isinstance(tokenizer, Tokenizer)
         if not resolver.resolve_sizes(tokenizer.vocab_size if tokenizer else None):
+            self._look_up()
             return None
         if written.extends is not None and written.document is None:
             help = "blocks.load reads recipes that extend others"
@@ -158,7 +158,7 @@ class _Planner:
             )
         self._check_vocabulary(tokenizer)
         self._check_plugins()
-        recipe = expand(written, resolver)
+        recipe = self._expanded()
         if recipe is None:
             return None
         streams = self._streams(recipe)
@@ -175,6 +175,26 @@ class _Planner:
         )  # fmt: skip
         self._check_budget(plan)
         return plan
+
+    def _look_up(self) -> None:
+        """Report the names that nothing has, where sizes cannot be worked out and have a stand-in."""
+        resolver = self.resolver
+        found = resolver.start_again()
+        resolver.stand_in()
+        recipe = self._expanded()
+        if recipe is not None:
+            self._vocabulary(recipe, self._streams(recipe))
+        guessed = resolver.start_again()
+        resolver.problems = found
+        found.extend(d for d in guessed.diagnostics if d.code in LOOKED_UP)
+
+    def _expanded(self) -> Recipe | None:
+        """The recipe itself, or what its sentence stands for; None after problems were reported."""
+        if not isinstance(self.written.model, str):
+            return self.written
+        from blocks.sentence import expand
+
+        return expand(self.written, self.resolver)
 
     def _check_vocabulary(self, tokenizer: Tokenizer | None) -> None:
         size = self.resolver.sizes.vocab_size

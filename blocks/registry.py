@@ -209,11 +209,23 @@ class Registry:
             )
         raise PluginError.of("B0601", f"no {kind} is called {name!r}", help=self._advice(kind, name))
 
+    def _said_so(self, kind: str, name: str) -> str | None:
+        """What came with blocks and sentences call so: `attention` is multi_head, `SwiGLU` gated_mlp."""
+        wanted = _letters(name)
+        for entry in self.of_kind(kind) if kind in COMPONENTS else ():
+            if trusted(entry.plugin) and wanted in map(_letters, entry.load().phrases):
+                return entry.name
+        return None
+
     def _advice(self, kind: str, name: str) -> str:
         """What to do about an unknown name: another plugin has it, or it is misspelt, or a plugin failed."""
         elsewhere = self.elsewhere(kind)
         names = self.names(kind)
-        near = name if name in elsewhere else did_you_mean(name, [*names, *elsewhere])
+        near = (
+            name
+            if name in elsewhere
+            else self._said_so(kind, name) or did_you_mean(name, [*names, *elsewhere])
+        )
         if near is None:
             hint = f"known {KINDS[kind]}: {', '.join(names) or 'none is installed'}"
         elif near in names:
@@ -243,6 +255,10 @@ class Registry:
                 where = f"{plugin.distribution} {plugin.version}"
                 found[name] = f"{name} is in {where}, which {self.left_by} leaves out"
         return {name: where for name, where in found.items() if name not in self.names(kind)}
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
 
 
 @lru_cache(maxsize=8)

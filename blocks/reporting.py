@@ -27,6 +27,11 @@ class Reporter:
         self.reports = 0
         """How often something was reported, findings that were known already included."""
 
+    def start_again(self) -> Problems:
+        """Begin a new collection; returns what was found until now."""
+        found, self.problems = self.problems, self.document.problems() if self.document else Problems()
+        return found
+
     def span(self, path: Path, *, key: bool = False) -> Span | None:
         """The place of a path in the recipe's text; None for a recipe made in Python."""
         if self.document is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Mapping
 from typing import Any, Union, get_args, get_origin
@@ -89,6 +90,17 @@ class Resolver(Reporter):
         self.sizes = Sizes(whole["d_model"], whole.get("vocab_size"), whole.get("depth"))
         return not errors
 
+    def stand_in(self) -> None:
+        """Give every size that could not be worked out some value, so that names can be looked up all the same."""
+        known = {
+            name: value
+            for name, value in self.names.items()
+            if isinstance(value, int) and 0 < value <= MAX_SIZE
+        }
+        top = {name: known.get(name, 512) for name in ("d_model", "vocab_size", "depth")}
+        self.names = {**dict.fromkeys(self.recipe.let, 512), **top, **known}
+        self.sizes = Sizes(**top)
+
     def size(self, value: int | str | None, path: Path) -> int | None:
         """A whole number of at least 0 from a number or expression; None when absent or wrong."""
         if value is None:
@@ -172,16 +184,23 @@ class Resolver(Reporter):
                 continue
             slot_kind = component_kind(field.annotation)
             if slot_kind:
-                before = len(self.problems)
+                before = self.reports
                 values[option] = self._in_slot(slot_kind, value, (*at, option))
-                good = good and len(self.problems) == before
+                good = good and self.reports == before
             elif isinstance(value, str) and takes_number(field.annotation):
                 try:
-                    values[option] = evaluate(value, numbers)
+                    number = evaluate(value, numbers, fractions=float in members_of(field.annotation))
+                    if isinstance(number, float) and float not in members_of(field.annotation):
+                        below = math.floor(number)
+                        raise ExpressionError(
+                            f"{value} is not a whole number: {number:.6g}", 0, len(value),
+                            f"the nearest whole numbers are {below} and {below + 1}", code="B0303",
+                        )  # fmt: skip
+                    values[option] = number
                 except ExpressionError as error:
                     self._expression(error, (*at, option))
                     good = False
-                    del values[option]
+                    values.pop(option, None)
         try:
             made: Component = cls(**values).named(name)
         except ValidationError as error:

@@ -23,7 +23,9 @@ def select(selector: str, blocks: Sequence[str], stack: str = "layers") -> list[
     if match is None:
         help = "attention[-1], layers[0:4], or ffn"
         raise LayoutError("B0408", f"{selector!r} is not a selector", path, help)
-    found = [i for i, block in enumerate(blocks) if match["name"] in (block, stack)]
+    name = match["name"]
+    everything = name == stack
+    found = [i for i, block in enumerate(blocks) if everything or block == name]
     if match["colon"]:
         start, stop = (int(match[g]) if match[g] else None for g in ("start", "stop"))
         chosen = found[start:stop]
@@ -33,7 +35,6 @@ def select(selector: str, blocks: Sequence[str], stack: str = "layers") -> list[
     else:
         chosen = found if "[" not in selector else []
     if not chosen:
-        name = match["name"]
         if found:
             reason = f"there {'is' if len(found) == 1 else 'are'} {len(found)} of {name!r}"
             help = f"{name}[0] to {name}[{len(found) - 1}], or {name}[-1] for the last one"

@@ -125,7 +125,7 @@ class StackPlanner:
         try:
             found = list(self._lay_out(ways[0], depth, letters or {}))
             if not found:
-                key = "depth" if depth == 0 else ways[0]
+                key = "depth" if depth == 0 and stack.depth is not None else ways[0]
                 raise LayoutError("B0407", "a stack of no blocks", (key,), "leave the stack out")
             if depth is not None and len(found) != depth:
                 message = f"{ways[0]} has {len(found)} blocks, depth says {depth}"
@@ -227,6 +227,7 @@ class StackPlanner:
     def _changes(self, used: list[str]) -> dict[int, tuple[dict[str, Any], Path]]:
         """Index -> the keys that overrides change there, and the last override. Later ones win, key by key."""
         changes: dict[int, tuple[dict[str, Any], Path]] = {}
+        unchanged: tuple[dict[str, Any], Path] = ({}, ())
         for selector, change in (self.stack.override or {}).items():
             try:
                 chosen = selectors.select(selector, used, self.stack.name)
@@ -236,11 +237,16 @@ class StackPlanner:
                 )
                 continue
             at = (*self.path, "override", selector)
+            merged: dict[tuple[int, str], tuple[dict[str, Any], Path]] = {}
+            after: dict[int, tuple[dict[str, Any], Path]] = {}
             for index in chosen:
-                block = self.recipe.blocks.get(used[index])
-                if block is not None:
-                    before = changes[index][0] if index in changes else {}
-                    changes[index] = _merged(before, change, block.mixer), at
+                before, name = changes.get(index, unchanged), used[index]
+                key = id(before), name  # thousands of blocks have had the same changes
+                if key not in merged:
+                    block = self.recipe.blocks.get(name)
+                    merged[key] = _merged(before[0], change, block.mixer if block else None), at
+                after[index] = merged[key]
+            changes |= after
         return changes
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import islice
+
+MAX_LENGTH = 256
+"""Characters of a word that is compared at all."""
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
@@ -12,7 +16,9 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     The distance is that of Damerau (1964) with adjacent swaps, bounded by a third of the word's length. Where none
     is near, the only one that begins the word, or that the word begins: `pre` for prenorm.
     """
-    candidates = list(islice(candidates, 1000))
+    if len(word) > MAX_LENGTH:
+        return None
+    candidates = [known for known in islice(candidates, 1000) if len(known) <= MAX_LENGTH]
     wanted = _fold(word)
     if not wanted or len(wanted) > 64:
         return None
@@ -31,15 +37,19 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
 
 def _begun(wanted: str, candidates: Iterable[str]) -> str | None:
     """The only candidate that shares its beginning, of three letters or more, with the whole of the other word."""
+    if len(wanted) < 3:
+        return None
     pairs = [(candidate, _fold(candidate)) for candidate in candidates if _fold(candidate) != wanted]
     found = [
         candidate
         for candidate, known in pairs
-        if min(len(known), len(wanted)) >= 3 and (known.startswith(wanted) or wanted.startswith(known))
+        if len(known) >= 3 and (known.startswith(wanted) or wanted.startswith(known))
     ]
     return found[0] if len(found) == 1 else None
 
 
+@lru_cache(4096)
+@lru_cache(maxsize=4096)
 def _fold(word: str) -> str:
     return word.casefold().replace("-", "").replace("_", "").replace(" ", "")
 

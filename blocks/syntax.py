@@ -38,7 +38,8 @@ def explain_syntax(error: yaml.MarkedYAMLError, builder: Builder, problems: Prob
     elif "mapping values are not allowed" in problem:
         _explain_colon(at, lines, problems)
     elif "quoted scalar" in context and "end of stream" in problem:
-        problems.add("B0112", "this quote is never closed", at=begun, label="opened here")
+        help = "close it with the same quote"
+        problems.add("B0112", "this quote is never closed", at=begun, label="opened here", help=help)
     elif at_end and opened is not None:
         sign = _sign(opened, lines)
         close = "]" if sign == "[" else "}"
@@ -61,7 +62,8 @@ def explain_syntax(error: yaml.MarkedYAMLError, builder: Builder, problems: Prob
             "B0112", f"`{char}` was never opened", at=at, help="delete it, or put the text in quotes"
         )
     elif "document start" in problem:
-        problems.add("B0108", "a recipe is one document, here text follows its end", at=at)
+        message = "a recipe is one document, here text follows its end"
+        problems.add("B0108", message, at=at, help="delete it, or mend the indentation above")
     elif "expected" in problem and "block" in context:
         what = "a list item (`- `)" if "sequence" in context or "collection" in context else "a key"
         notes = [Label(begun, "it began here")] if begun != at else []
@@ -71,9 +73,10 @@ def explain_syntax(error: yaml.MarkedYAMLError, builder: Builder, problems: Prob
             "B0102", f"a value cannot start with `{plain(char)}`", at=at, help="put the text in quotes"
         )
     elif "node content" in problem:
-        problems.add("B0102", "a value is missing here", at=at)
+        problems.add("B0102", "a value is missing here", at=at, help="write it, or leave a comma out")
     else:
-        problems.add("B0102", f"this is not valid YAML: {plain(problem or context)}", at=at)
+        message = f"this is not valid YAML: {plain(problem or context)}"
+        problems.add("B0102", message, at=at, help="put the text in quotes, or mend the indentation")
 
 
 def _explain_colon(at: Span, lines: list[str], problems: Problems) -> None:

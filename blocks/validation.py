@@ -121,10 +121,11 @@ def with_stand_ins(error: ValidationError, value: Any) -> tuple[Any, bool]:
 def _real_path(
     loc: Sequence[str | int], value: Any, model: type[BaseModel], *, missing: bool
 ) -> tuple[Path, type[BaseModel] | None]:
-    """The part of pydantic's location that the value has (unions' tags it has not), and the model there."""
+    """The part of pydantic's location that the value has (unions' tags it has not), and the model of its last key."""
     path: list[str | int] = []
     here: Any = value
     owner: type[BaseModel] | None = model
+    below: type[BaseModel] | None = None
     for index, part in enumerate(loc):
         inside = (isinstance(here, Mapping) and part in here) or (
             isinstance(here, list | tuple) and isinstance(part, int) and part < len(here)
@@ -132,11 +133,12 @@ def _real_path(
         if inside:
             before, here = here, here[part]
             path.append(part)
+            owner = below or owner
             if isinstance(before, Mapping) and owner is not None and part in owner.model_fields:
-                inner = _model_of(owner.model_fields[str(part)].annotation) if index < len(loc) - 1 else None
-                owner = inner or owner
+                below = _model_of(owner.model_fields[str(part)].annotation)
         elif missing and index == len(loc) - 1:
             path.append(part)
+            owner = below or owner
     return tuple(path), owner
 
 
@@ -237,9 +239,22 @@ def _bare(value: Any) -> Any:
     return f"{value:g}" if isinstance(value, float) else value
 
 
+ELSEWHERE = {
+    "hidden_size": "d_model", "n_embd": "d_model", "dim": "d_model", "embed_dim": "d_model", "width": "d_model",
+    "num_hidden_layers": "depth", "num_layers": "depth", "n_layers": "depth", "n_layer": "depth",
+    "num_attention_heads": "n_heads", "num_heads": "n_heads", "n_head": "n_heads",
+    "num_key_value_heads": "n_kv_heads", "num_kv_heads": "n_kv_heads",
+    "intermediate_size": "d_ff", "ffn_dim": "d_ff", "ffn_hidden_size": "d_ff", "d_inner": "d_ff",
+    "hidden_act": "activation", "rms_norm_eps": "eps", "layer_norm_eps": "eps", "n_vocab": "vocab_size",
+    "max_position_embeddings": "max_len", "state_size": "d_state", "conv_kernel": "d_conv",
+    "sliding_window": "window", "rope_theta": "theta", "tie_word_embeddings": "tied",
+}  # fmt: skip
+"""What other libraries call an option -> what it is called here."""
+
+
 def _nearest(word: str, known: Iterable[str]) -> str:
     known = list(known)
-    near = did_you_mean(word, known)
+    near = ELSEWHERE[word] if ELSEWHERE.get(word) in known else did_you_mean(word, known)
     return f"did you mean {near!r}?" if near else f"known keys: {', '.join(known)}" if known else "remove it"
 
 

@@ -80,7 +80,7 @@ class _Maker:
         block = self._changed()
         if block is None:
             return None
-        norm = self._norm("norm", self.width)
+        said_norm = norm = self._norm("norm", self.width)
         branches = self._branches(block)
         if branches is None:
             return None
@@ -101,7 +101,8 @@ class _Maker:
                 label=f"{self.width} channels in, {out} out",
                 help="residual: none, or sizes that keep the width",
             )
-        if residual == "none" and self._gain("alpha", 1.0) != 1:
+        own = "alpha" in self.change or self.entry.alpha is not None
+        if residual == "none" and (own or block.residual is None) and self._gain("alpha", 1.0) != 1:
             _, at = self._found("alpha")
             _, there = (
                 ("", (*self.at, "residual")) if block.residual else ("", (*self.owner.path, "residual"))
@@ -130,6 +131,7 @@ class _Maker:
             adapter,
             self.name if block.share is True else block.share or None,
             block.kv_from,
+            said_norm,
         )
 
     # The entry

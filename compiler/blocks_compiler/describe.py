@@ -43,7 +43,7 @@ def besides(block: BlockType) -> Iterator[str]:
     if block.out_norm is not None and block.residual != "sandwich":
         yield f"out_norm {block.out_norm.name}"
     for branch in block.branches:
-        whose = f" of {branch.name}" if block.join else ""
+        whose = f" of {branch.entry}" if block.join else ""
         if branch.norm is not None:
             yield f"norm {branch.norm.name}{whose}"
         if branch.out_norm is not None:

@@ -22,7 +22,10 @@ class ParameterCounts:
         self.block = {kind: kind.parameters for kind in self.counts}
         shared = {share.path: share.parameters for share in plan.shares}
         self.layer = {layer.path: layer.parameters for layer in plan.layers if layer.shares is not None}
-        slots = {path.rsplit(".", 2)[0]: count for path, count in shared.items() if path.count(".") > 1}
+        slots: Counter[str] = Counter()
+        for path, count in shared.items():
+            if path.count(".") > 1:
+                slots[path.rsplit(".", 2)[0]] += count
         for layer in plan.layers:
             if layer.shares is None and layer.path in slots:
                 self.layer[layer.path] = layer.type.parameters - slots[layer.path]

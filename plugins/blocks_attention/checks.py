@@ -74,6 +74,7 @@ def groups(mixer: MultiHead, bound: MultiHead, d_model: int) -> Iterator[Complai
             f"{mixer.n_kv_heads} key/value heads cannot serve {bound.n_heads} query heads evenly",
             help=f"n_kv_heads is one of {', '.join(map(str, fits))}",
             code="B0306",
+            related=("n_heads",),
         )
 
 
@@ -92,6 +93,7 @@ def over_a_memory(mixer: MultiHead) -> Iterator[Complaint]:
             "the whole memory is seen, whatever the mask of the stream that reads it",
             help="leave out mask",
             code="B0331",
+            related=("memory",),
         )
     for name in ("window", "global_tokens"):
         if getattr(mixer, name) is not None:
@@ -100,6 +102,7 @@ def over_a_memory(mixer: MultiHead) -> Iterator[Complaint]:
                 f"{name} counts tokens along one stream, and the tokens of a memory stand in no row with the reader's",
                 help="use multi_head" if name not in mixer.model_fields_set else f"leave out {name}",
                 code="B0331",
+                related=("memory",),
             )
     if mixer.position is not None:
         yield Complaint(
@@ -107,6 +110,7 @@ def over_a_memory(mixer: MultiHead) -> Iterator[Complaint]:
             f"{mixer.position.name} relates tokens of one stream, and a memory is another one",
             help="leave out position here: the memory's stream and this one have their own",
             code="B0331",
+            related=("memory",),
         )
 
 
@@ -118,6 +122,7 @@ def borrowing(mixer: MultiHead) -> Iterator[Complaint]:
             "borrowed keys and values are those of a causal block, and a bidirectional one sees later tokens",
             help="leave out mask, or kv_from",
             code="B0332",
+            related=("kv_from",),
         )
     for name in ("window", "global_tokens"):
         if getattr(mixer, name) is not None:
@@ -128,4 +133,5 @@ def borrowing(mixer: MultiHead) -> Iterator[Complaint]:
                 if name not in mixer.model_fields_set
                 else f"leave out {name}, or kv_from",
                 code="B0332",
+                related=("kv_from",),
             )

@@ -90,6 +90,7 @@ class RoPE(Position):
                     f"{name} has no meaning with scaling: {self.scaling}",
                     help="leave it out, or choose another scaling",
                     code="B0312",
+                    related=("scaling",),
                 )
             elif not given and name in needed:
                 missing = True
@@ -121,6 +122,7 @@ class RoPE(Position):
                 help=f"{self.scaling} interpolates between them; common are "
                 + ("1 and 4" if self.scaling == "llama3" else "1 and 32"),
                 code="B0337",
+                related=(upper,) if getattr(self, lower) is not None else (),
             )
         elif self.scaling == "yarn":
             yield from bound._check_yarn()

@@ -39,6 +39,26 @@ def test_a_wrong_choice_name_or_size_hides_nothing(wrong: dict[str, str], code: 
     assert other == (code, line)
 
 
+def test_a_size_that_cannot_be_worked_out_hides_nothing() -> None:
+    text = TEXT.replace("WIDTH", "2 * wdth").replace("RECIPE", "r").replace("RESIDUAL", "pre")
+    with pytest.raises(blocks.RecipeError) as caught:
+        blocks.load(text).plan()
+    found = [(d.code, d.span.line, d.span.column) for d in caught.value.diagnostics if d.span is not None]
+    assert found == [("B0315", 2, 14), *FURTHER]
+
+
+def test_what_is_borrowed_and_shared_is_looked_at_beside_other_mistakes() -> None:
+    text = (
+        "recipe: r\nd_model: 64\nvocab_size: 9\nblocks:\n"
+        "  a: {mixer: multi_head, n_heads: 8, kv_from: b}\n"
+        "  c: {mixer: mlp, d_ff: 32, share: g}\n  d: {mixer: mlp, d_ff: 64, share: g}\n  e: {mixer: mpl}\n"
+        "model: [{embed: tokens}, {stack: {layers: [a, c, d, e]}}]\n"
+    )
+    with pytest.raises(blocks.RecipeError) as caught:
+        blocks.load(text).plan()
+    assert [d.code for d in caught.value.diagnostics] == ["B0417", "B0419", "B0601"]
+
+
 def test_guessed_sizes_accuse_nobody() -> None:
     text = "recipe: r\nd_model: -1\nvocab_size: 9\nblocks: {a: {mixer: multi_head, n_heads: 7}}\n"
     text += "model: [{embed: tokens}, {stack: {depth: 3, interleave: [a, a]}}]\n"

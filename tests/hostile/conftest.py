@@ -1,6 +1,7 @@
 """The corpus and the mutations, files without a package because a benchmark reads them too."""
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -10,6 +11,8 @@ HERE = Path(__file__).parent
 
 
 def load(path: Path) -> ModuleType:
+    if str(HERE) not in sys.path:
+        sys.path.append(str(HERE))
     spec = importlib.util.spec_from_file_location(f"hostile_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None

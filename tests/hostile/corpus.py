@@ -123,7 +123,7 @@ TEXTS: dict[str, tuple[str | bytes, str]] = {
     "2 to the 60th": (recipe("layers: '" + "2 x [" * 60 + "f" + "]" * 60 + "'"), "B0406"),
     "a repeat of 30 nines": (recipe("layers: '" + "9" * 30 + " x f'"), "B0406"),
     "a repeat of 31 nines": (recipe("layers: '" + "9" * 31 + " x f'"), "B0407"),
-    "a trillion times nothing": (recipe("layers: '1000000000000 x []', depth: 3"), "B0413"),
+    "a trillion times nothing": (recipe("layers: '1000000000000 x []', depth: 3"), "B0407"),
     "brackets in a layout": (recipe("layers: '" + "[" * 100_000 + "'"), "B0407"),
     "200,000 names in a layout": (recipe("layers: '" + "f " * 200_000 + "'"), "B0406"),
     "a pattern of 100,001": (recipe("pattern: '" + "f" * 100_001 + "'"), "B0302"),

@@ -1,6 +1,7 @@
-"""Recipes with mistakes: a good one, changed here and there as text, as tokens or as YAML.
+"""Recipes with mistakes: a good one, changed here and there as text, as tokens, as YAML, or by the language's keys.
 
-`mutated(random, seeds)` makes one; `attempt(text, registry)` reads, plans and, where that is quick, compiles it.
+`mutated(random, seeds)` makes one and what `--set` changes of it; `attempt(text, set, registry)` reads, plans and,
+where that is quick, compiles it.
 Nothing but BlocksError may come out of that. The tests and benchmarks/fuzz_recipes.py share this file.
 """
 
@@ -13,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import fluent
 import yaml
 
 import blocks
@@ -20,7 +22,7 @@ from blocks import BlocksError, Registry
 from blocks_compiler import compile_plan
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-MAX_LAYERS = 60  # blocks of a recipe that is compiled after it was planned
+MAX_LAYERS = 40  # blocks of a recipe that is compiled after it was planned
 
 RICH = """\
 recipe: rich
@@ -113,21 +115,23 @@ def seeds() -> list[str]:
     return [*published, *[RICH, STREAMS] * 4, *SENTENCES * 4]
 
 
-def mutated(random: Random, seeds: Sequence[str]) -> str:
-    """A recipe with up to six changes."""
+def mutated(random: Random, seeds: Sequence[str]) -> tuple[str, list[str]]:
+    """A recipe with up to six changes, and settings for some."""
     text = random.choice(seeds)
-    for _ in range(random.choice((1, 1, 1, 2, 3, 6))):
-        text = random.choice(_CHANGES)(random, text, seeds)
-    return text
+    settings = fluent.settings(random, text) if random.random() < 0.15 else []
+    for _ in range(random.choice((1, 1, 1, 1, 2, 3, 6))):
+        change = random.choices(list(_CHANGES), list(_CHANGES.values()))[0]
+        text = change(random, text, seeds)
+    return text, settings
 
 
-def attempt(text: str, registry: Registry) -> str:
+def attempt(text: str, settings: Sequence[str], registry: Registry) -> str:
     """What comes of a text: `compiled`, `planned`, or the code of the first thing that is wrong with it.
 
     Raises whatever is not the project's own; a refusal is drawn, and says where it is.
     """
     try:
-        plan = blocks.load(text if "\n" in text else text + "\n").plan(registry=registry)
+        plan = blocks.load(text if "\n" in text else text + "\n", set=settings).plan(registry=registry)
         if len(plan.layers) > MAX_LAYERS:
             return "planned"
         compile_plan(plan, registry=registry, kernels="reference")
@@ -279,11 +283,13 @@ def _value(random: Random) -> Any:
     return random.choice(WORDS)
 
 
-_CHANGES: tuple[Callable[[Random, str, Sequence[str]], str], ...] = (
-    _text,
-    _lines,
-    _tokens,
-    _tree,
-    _tree,
-    _tree,
-)
+_CHANGES: dict[Callable[[Random, str, Sequence[str]], str], int] = {
+    _text: 1,
+    _lines: 1,
+    _tokens: 2,
+    _tree: 3,
+    fluent.near: 5,
+    fluent.grown: 7,
+    fluent.child: 1,
+}
+"""Kinds of change, and how often each is made in twenty."""

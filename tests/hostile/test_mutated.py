@@ -3,6 +3,7 @@
 benchmarks/fuzz_recipes.py does the same with 200,000 and says what they were.
 """
 
+from collections import Counter
 from contextlib import suppress
 from random import Random
 
@@ -27,11 +28,11 @@ def registry():
 def test_only_our_own_refusals_come_out(mutations, registry, numbers):
     seeds = mutations.seeds()
     for number in numbers:
-        text = mutations.mutated(Random(number), seeds)
+        text, changes = mutations.mutated(Random(number), seeds)
         try:
-            mutations.attempt(text, registry)
+            mutations.attempt(text, changes, registry)
         except Exception:
-            note(f"python benchmarks/fuzz_recipes.py --show {number}\n{text}")
+            note(f"python benchmarks/fuzz_recipes.py --show {number}\n{text}\n{changes}")
             raise
 
 
@@ -40,7 +41,16 @@ def test_what_is_changed_is_nearly_right(mutations, registry, text):
     """The seeds say what the language says now; else their changes would all end at the first key."""
     whole = getattr(mutations, text)
     for recipe in [whole] if isinstance(whole, str) else whole:
-        assert mutations.attempt(recipe, registry) == "compiled"
+        assert mutations.attempt(recipe, (), registry) == "compiled"
+
+
+def test_many_of_them_are_still_good(mutations, registry):
+    """What gets past the reader is what tries the planner and the compiler."""
+    seeds, results = mutations.seeds(), Counter()
+    for number in range(400):
+        results[mutations.attempt(*mutations.mutated(Random(number), seeds), registry)] += 1
+    assert results["planned"] + results["compiled"] > 60
+    assert len(results) > 25
 
 
 @settings(max_examples=100, deadline=None)

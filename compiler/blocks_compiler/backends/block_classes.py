@@ -6,14 +6,21 @@ memories, borrowed keys and values, adapters) gets a class of its own.
 
 from __future__ import annotations
 
+import builtins
+import re
 from collections.abc import Iterator
 
 from blocks import Call, Norm
 from blocks.blocktype import BlockType, Branch
-from blocks_compiler.backends.text import WIDTH, camel
+from blocks_compiler.backends.text import WIDTH, camel, docstring
 
 PLAIN = {"pre": "PreNormBlock", "post": "PostNormBlock", "none": "PlainBlock"}
 LAYER_SCALE = "blocks_compiler.backends.runtime:LayerScale"
+_LOCAL = re.compile(
+    r"[a-z]|after|before|given|kv|layer|mask|new|nn|old|outputs|self|source|state|states|target|tokens|torch"
+    r"|.*_(state|mask|tokens)"
+)
+"""Variables of the classes of blocks and streams."""
 _RESIDUALS = {"pre": "PreNorm", "post": "PostNorm", "sandwich": "Sandwich", "none": "Plain"}
 
 
@@ -23,7 +30,7 @@ def plain(kind: BlockType) -> str | None:
         kind.residual in PLAIN
         and not kind.join
         and kind.out_norm is None
-        and (kind.scale, kind.layer_scale, kind.alpha) == (1.0, None, 1.0)
+        and (kind.scale, kind.layer_scale, _alpha(kind)) == (1.0, None, 1.0)
         and kind.adapter is None
         and not kind.memories
         and kind.kv_from is None
@@ -31,9 +38,15 @@ def plain(kind: BlockType) -> str | None:
     return PLAIN[kind.residual] if usual else None
 
 
+def memory_name(stream: str) -> str:
+    """The variable that holds what is read of a stream: its name, where that means nothing else."""
+    taken = _LOCAL.fullmatch(stream) or stream in dir(builtins)
+    return f"{stream}_memory" if taken else stream
+
+
 def reads(kind: BlockType) -> tuple[str, ...]:
     """The names of what a block is given besides stream, state and mask."""
-    return ("kv",) if kind.kv_from is not None else kind.memories
+    return ("kv",) if kind.kv_from is not None else tuple(map(memory_name, kind.memories))
 
 
 def class_name(kind: BlockType) -> str:
@@ -42,7 +55,7 @@ def class_name(kind: BlockType) -> str:
         return f"{camel(kind.name)}Block"
     features = {
         "OutNorm": kind.out_norm is not None and kind.residual != "sandwich",
-        "Scaled": (kind.scale, kind.layer_scale, kind.alpha) != (1.0, None, 1.0),
+        "Scaled": (kind.scale, kind.layer_scale, _alpha(kind)) != (1.0, None, 1.0),
         "Adapted": kind.adapter is not None,
         "Cross": bool(kind.memories),
         "Borrowing": kind.kv_from is not None,
@@ -62,13 +75,18 @@ def class_text(kind: BlockType, name: str) -> str:
         head += "    ) -> None:"
     lines = [
         f"class {name}(nn.Module):",
-        f'    """{formula(kind)}."""',
+        *docstring(formula(kind), "    "),
         "",
         head,
         "        super().__init__()",
     ]
     lines += [f"        self.{part} = {part}" for part, _ in found]
     return "\n".join([*lines, "", *_forward(kind)]) + "\n"
+
+
+def _alpha(kind: BlockType) -> float:
+    """The factor of the stream; without a residual there is no sum that it could be in."""
+    return 1.0 if kind.residual == "none" else kind.alpha
 
 
 def _before(kind: BlockType, branch: Branch) -> str:
@@ -90,7 +108,7 @@ def arguments(kind: BlockType) -> Iterator[tuple[str, Call | float]]:
     if kind.adapter is not None:
         yield "adapter", kind.adapter.call(kind.width)
     yield from _around("", kind.out_norm, kind.scale, kind.layer_scale, kind.out_width)
-    if kind.alpha != 1:
+    if _alpha(kind) != 1:
         yield "alpha", kind.alpha
 
 
@@ -148,7 +166,9 @@ def _forward(kind: BlockType) -> Iterator[str]:
 def _branch_lines(kind: BlockType, branch: Branch, index: int, inner: str) -> Iterator[str]:
     before = _before(kind, branch)
     source = f"self.{before}norm(x)" if branch.norm is not None else inner
-    given = ["kv"] if kind.kv_from is not None else [branch.memory] if branch.memory is not None else []
+    given = ["kv"] if kind.kv_from is not None else []
+    if branch.memory is not None:
+        given = [memory_name(branch.memory)]
     if not kind.join:
         words = ", ".join([source, "state", "mask", *given])
         yield f"        y, state = self.{branch.name}({words})"
@@ -188,7 +208,7 @@ def formula(kind: BlockType, *, names: bool = False) -> str:
         source = inner if branch.norm is None else f"{called('norm', branch.norm)}(x)"
         part = f"{called(branch.name, branch.mixer)}({source})"
         if branch.out_norm is not None:
-            part = f"{called('norm', branch.out_norm)}({part})"
+            part = f"{called('out_norm', branch.out_norm)}({part})"
         if branch.scale != 1:
             part = f"{branch.scale:.4g} {part}" if names else f"scale * {part}"
         if branch.layer_scale is not None:

@@ -152,7 +152,7 @@ class Card:
                 box.node(
                     self.prefix + step.name, labels.box(step.op.name, right, note=step.op.label, wide=CARD),
                     fillcolor=self.fill, color=self.line, group=self._group(node),
-                    tooltip=tip(f"{step.op.kind} {labels.shape(step.op.shape)}"),
+                    tooltip=tip(f"{step.op.kind} {labels.shape(step.op.shape, node.width)}"),
                 )  # fmt: skip
             for source, step, shape, written in self._inner():
                 if step.node is node:
@@ -167,7 +167,7 @@ class Card:
             for name, _, axes in step.reads:
                 source = self.steps[self.place[name]] if name in self.place else None
                 if step.op is not None and source is not None and source.op is not None:
-                    shape, trunk = self.labels.shape(axes), self.place[name] == at - 1
+                    shape, trunk = self.labels.shape(axes, step.node.width), self.place[name] == at - 1
                     yield source, step, shape, trunk and shape != shown
                     shown = shape if trunk else shown
 

@@ -51,15 +51,16 @@ class Labels:
     width: int
     vocab_size: int | None
 
-    def shape(self, shape: Shape | None) -> str:
-        """`B T 4096`."""
-        sizes = {"d_model": self.width, "vocab_size": self.vocab_size}
+    def shape(self, shape: Shape | None, width: int | None = None) -> str:
+        """`B T 4096`; `width` is that of the mixer whose inside it is, where it is one."""
+        width = self.width if width is None else width
+        sizes = {"d_model": width, "vocab_size": self.vocab_size}
         shown = []
         for each in shape or ():
             if isinstance(each, str):
                 shown.append(str(sizes.get(each) or each))
             else:
-                shown.append(str(Polynomial.of(each).evaluate({"D": self.width})))
+                shown.append(str(Polynomial.of(each).evaluate({"D": width})))
         return " ".join(shown)
 
     def plain(self) -> dict[str, str]:

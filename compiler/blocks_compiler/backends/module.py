@@ -109,6 +109,8 @@ def _device(device: str) -> torch.device:
         torch.empty(0, device=place)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
+        if reason.startswith("Expected one of"):
+            reason = "there is no such kind"
         raise BuildError.of(
             "B0808", f"the device {device!r} cannot be had: {reason}", help="cpu, cuda, meta"
         ) from None

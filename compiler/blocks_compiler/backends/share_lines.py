@@ -14,7 +14,7 @@ _LAYER = re.compile(r"(?P<stack>[^0-9].*?)\.(?P<index>\d+)(?:\.(?P<part>.+))?")
 def share_lines(graph: BlockGraph) -> Iterator[str]:
     """Statements for the end of the model's constructor, without indentation."""
     plan: Plan = graph.graph["plan"]
-    groups: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {}
+    groups: dict[tuple[str, str], dict[tuple[str, str], list[int]]] = {}
     singles: list[tuple[str, str]] = []
     for share in plan.shares:
         match = _LAYER.fullmatch(share.path)
@@ -22,23 +22,30 @@ def share_lines(graph: BlockGraph) -> Iterator[str]:
             singles.append((share.path, share.owner))
             continue
         part = f".{match['part']}" if match["part"] else ""
-        key = (match["stack"], share.owner.removesuffix(part))
-        parts = groups.setdefault(key, {})
-        parts[part] = (*parts.get(part, ()), int(match["index"]))
+        layer = _layer(share.owner)
+        parts = groups.setdefault((match["stack"], layer), {})
+        both = (part, share.owner.removeprefix(layer))
+        parts.setdefault(both, []).append(int(match["index"]))
     for (stack, owner), parts in groups.items():
-        for indices in dict.fromkeys(parts.values()):
+        for indices in dict.fromkeys(map(tuple, parts.values())):
             indent, index = "", str(indices[0])
             if len(indices) > 1:
                 yield f"for i in {numbers(indices)}:  # one set of parameters"
                 indent, index = "    ", "i"
-            for part in (part for part, found in parts.items() if found == indices):
-                yield f"{indent}{_assigned(stack, index, part)} = {_read(owner + part)}"
+            for part, owners in (both for both, found in parts.items() if tuple(found) == indices):
+                yield f"{indent}{_assigned(stack, index, part)} = {_read(owner + owners)}"
     for path, owner in singles:
         yield f"self.{path} = self.{owner}"
     for node in graph.walk():
         for own, other in node.ties:
             if node.role == "head":
                 yield f"{_read(node.path)}.{own} = self.{other}"
+
+
+def _layer(path: str) -> str:
+    """The block that a path leads into; the path itself where it leads into none."""
+    match = _LAYER.fullmatch(path)
+    return path if match is None else f"{match['stack']}.{match['index']}"
 
 
 def _assigned(stack: str, index: str, part: str) -> str:

@@ -15,7 +15,14 @@ from dataclasses import dataclass
 
 from blocks import BlockGraph, Call, Component, Plan
 from blocks.plan import BlockType, PlannedStage, PlannedStream
-from blocks_compiler.backends.block_classes import arguments, class_name, class_text, formula, plain
+from blocks_compiler.backends.block_classes import (
+    arguments,
+    class_name,
+    class_text,
+    formula,
+    memory_name,
+    plain,
+)
 from blocks_compiler.backends.calls import Calls, brief
 from blocks_compiler.backends.inline import Inliner
 from blocks_compiler.backends.share_lines import share_lines
@@ -23,6 +30,7 @@ from blocks_compiler.backends.stream_class import StreamClass, lenders
 from blocks_compiler.backends.text import (
     WIDTH,
     camel,
+    docstring,
     identifier,
     imported,
     imports,
@@ -252,7 +260,8 @@ class _Writer:
         flat = f"    return {block}({', '.join(words)})"
         if len(flat) > WIDTH or "\n" in flat:
             flat = f"    return {block}(\n" + "".join(f"        {word},\n" for word in words) + "    )"
-        return f'def {name}() -> {block}:\n    """{formula(kind, names=True)}."""\n{flat}\n'
+        about = "\n".join(docstring(formula(kind, names=True), "    "))
+        return f"def {name}() -> {block}:\n{about}\n{flat}\n"
 
     @property
     def _own(self) -> set[BlockType]:
@@ -300,24 +309,27 @@ class _Writer:
             f"    ) -> tuple[{output}, dict[str, Any]]:",
             f'        """{result} and the state after {target} int64 [B, T], which reads {others}.',
             "",
-            "        state is what an earlier call returned, None at the start; once it is given,"
-            f" {_and([called[s.name] for s in plan.streams[:-1]])} may be None.",
-            "        Masks are true at real tokens.",
+            "        state is what an earlier call returned, None at the start; once it is given, nothing is read of",
+            f"        {_and([called[s.name] for s in plan.streams[:-1]])}. Masks are true at real tokens.",
             '        """',
         ]
         for stream in plan.streams[:-1]:
-            lines.append(f"        {stream.name}: tuple[Tensor, Tensor | None] | None = None")
+            lines.append(f"        {memory_name(stream.name)}: tuple[Tensor, Tensor | None] | None = None")
         lines.append("        if state is None:")
         for stream in plan.streams[:-1]:
             word = called[stream.name]
-            given = "".join(f", {memory}" for memory in stream.memories)
+            given = "".join(f", {memory_name(memory)}" for memory in stream.memories)
             lines += [
                 f"            assert {word} is not None",
                 f"            states, _ = self.{stream.name}({word}, None, {word}_mask{given})",
-                f"            {stream.name} = (states, {word}_mask)",
+                f"            {memory_name(stream.name)} = (states, {word}_mask)",
             ]
-        given = "".join(f", {memory}" for memory in final.memories)
-        lines.append(f"        return self.{final.name}({target}, state, {target}_mask{given})")
+        given = "".join(f", {memory_name(memory)}" for memory in final.memories)
+        value = "outputs" if output.startswith("dict") else "x"
+        lines += [
+            f"        {value}, after = self.{final.name}({target}, state, {target}_mask{given})",
+            f"        return {value}, after",
+        ]
         return "\n".join(lines) + "\n"
 
 

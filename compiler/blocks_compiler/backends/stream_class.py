@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from blocks import BlockGraph, Head, Node, Plan
 from blocks.plan import PlannedStage, PlannedStream
+from blocks_compiler.backends.block_classes import memory_name, reads
 from blocks_compiler.backends.calls import Calls
 from blocks_compiler.backends.share_lines import numbers, share_lines
 from blocks_compiler.backends.text import WIDTH
@@ -30,6 +31,7 @@ class StreamClass:
         self.plan: Plan = graph.graph["plan"]
         self.letter = "T" if stream is self.plan.streams[-1] else "S"
         self.before = f"{stream.name}." if stream.name else ""
+        self.memories = [memory_name(name) for name in stream.memories]
 
     def text(self, name: str) -> str:
         """The text of the class under a name."""
@@ -83,12 +85,12 @@ class StreamClass:
     def _forward(self) -> Iterator[str]:
         output = "dict[str, Tensor]" if any(stage.name for stage in self.stream.stages) else "Tensor"
         yield "    def forward("
-        if self.stream.memories:
+        if self.memories:
             yield "        self,"
             yield "        tokens: Tensor,"
             yield "        state: dict[str, Any] | None = None,"
             yield "        mask: Tensor | None = None,"
-            for name in self.stream.memories:
+            for name in self.memories:
                 yield f"        {name}: tuple[Tensor, Tensor | None] | None = None,"
         else:
             yield "        self, tokens: Tensor, state: dict[str, Any] | None = None, mask: Tensor | None = None"
@@ -100,7 +102,7 @@ class StreamClass:
             f"        state is what an earlier call returned, None at the start; mask bool [B, {self.letter}] is true"
             " at real tokens."
         )
-        for name in self.stream.memories:
+        for name in self.memories:
             yield f"        {name} holds the states [B, S, D] of that stream and their mask; a state has taken them in."
         yield '        """'
         yield "        state = state or {}"
@@ -190,7 +192,7 @@ class StreamClass:
         memories: dict[tuple[str, ...], list[int]] = {}
         for index, layer in enumerate(stage.layers):
             if layer.type.memories:
-                memories.setdefault(layer.type.memories, []).append(index)
+                memories.setdefault(reads(layer.type), []).append(index)
         words = [f"({', '.join(read)},) if i in {numbers(found)}" for read, found in memories.items()]
         if lenders(stage):
             words.append(

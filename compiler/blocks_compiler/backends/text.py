@@ -50,6 +50,14 @@ def wrapped(text: str) -> list[str]:
     return [line for part in safe.splitlines() for line in textwrap.wrap(part, WIDTH) or [""]]
 
 
+def docstring(said: str, indent: str) -> list[str]:
+    """The lines of a docstring of one sentence, on one line where there is room."""
+    if len(indent) + len(said) + 7 <= WIDTH:
+        return [f'{indent}"""{said}."""']
+    first, *rest = textwrap.wrap(said + ".", WIDTH - len(indent) - 3, break_long_words=False)
+    return [f'{indent}"""{first}', *(f"{indent}{line}" for line in rest), f'{indent}"""']
+
+
 def terms(folded: Folded[str]) -> list[str]:
     """`3 * [a, b]`, `[c]`: the terms of a sum of lists."""
     found: list[str] = []

@@ -42,7 +42,8 @@ def count(text: str, option: str) -> int:
     try:
         value = evaluate(text, {})
     except ExpressionError as error:
-        raise UsageError.of("B0805", f"{option} {text!r}: {error.message}", help=error.help) from None
+        help = error.help or "such as 512 or 32k"
+        raise UsageError.of("B0805", f"{option} {text!r}: {error.message}", help=help) from None
     if not isinstance(value, int) or value < 1:
         raise UsageError.of(
             "B0805", f"{option} {text!r} is not a positive whole number", help="such as 512 or 32k"

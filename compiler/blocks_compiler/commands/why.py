@@ -30,13 +30,13 @@ def run(args: Namespace) -> int:
         raise UsageError.of("B0805", f"no error has the code {args.code!r}", help=hint)
     code = CODES[name]
     page.line(Cell(f"{name}: {code.title}", "title"))
-    for paragraph in code.explanation.split("\n\n"):
+    page.line()
+    page.text(code.meaning)
+    for title, example in (("Wrong", code.wrong), ("Right", code.right)):
         page.line()
-        if "\n" in paragraph:  # an example: its lines are kept
-            for line in paragraph.split("\n"):
-                page.line(line)
-        else:
-            page.text(paragraph)
+        page.line(f"{title}:")
+        for line in example.split("\n"):
+            page.line(f"    {line}")
     return 0
 
 

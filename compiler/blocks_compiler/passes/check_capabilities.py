@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from blocks import BlockGraph, Head, Mixer, Node
 from blocks.reporting import Reporter
+from blocks.validation import Path
 
 MEANING = {
     "causal": "see only the past",
@@ -38,13 +39,26 @@ def check_capabilities(graph: BlockGraph, reporter: Reporter) -> BlockGraph:
 def _check(node: Node, head_node: Node, head: Head, reporter: Reporter) -> None:
     """Report what a head asks of a mixer that it cannot do."""
     assert isinstance(node.component, Mixer)
-    for lacking in sorted(head.requires - node.component.capabilities()):
-        name = node.layer.type.name if node.layer else node.path
-        reporter.report(
-            "B0701",
-            f"{name} cannot {MEANING.get(lacking, lacking)}, which the {head.name} head needs",
-            node.origin,
-            label=f"not {lacking}",
-            related=((head_node.origin, f"needs {lacking}"),),
-            help="use a causal mask, or leave the head out",
-        )
+    lacking = sorted(head.requires - node.component.capabilities())
+    if not lacking:
+        return
+    name = node.layer.type.name if node.layer else node.path
+    option = _culprit(node.component, head, node.origin, reporter)
+    reporter.report(
+        "B0701",
+        f"{name} cannot {' or '.join(MEANING.get(one, one) for one in lacking)}, which the {head.name} head needs",
+        (*node.origin, option) if option else node.origin,
+        label=f"not {', not '.join(lacking)}",
+        related=((head_node.origin, f"needs {', '.join(sorted(head.requires))}"),),
+        help=f"leave out {option}, or take another head" if option else "take another mixer, or another head",
+    )
+
+
+def _culprit(mixer: Mixer, head: Head, origin: Path, reporter: Reporter) -> str | None:
+    """The option of a mixer that is written, and without which it could do what the head asks."""
+    for name, field in type(mixer).model_fields.items():
+        if reporter.written((*origin, name)):
+            without = mixer.model_copy(update={name: field.get_default(call_default_factory=True)})
+            if head.requires <= without.capabilities():
+                return name
+    return None

@@ -5,6 +5,7 @@ Requires: ties and shares. Ensures: node.cost is set; shared parameters are coun
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from blocks import BlockGraph, Cost, Plan
@@ -13,10 +14,12 @@ from blocks import BlockGraph, Cost, Plan
 def cost(graph: BlockGraph) -> BlockGraph:
     """The graph with costs."""
     plan: Plan = graph.graph["plan"]
-    slots = {share.path.rpartition(".")[0]: share.parameters for share in plan.shares}
+    slots: Counter[str] = Counter()
+    for share in plan.shares:
+        slots[share.path.rpartition(".")[0]] += share.parameters
     known: dict[tuple[int, int], Cost] = {}
     for node in graph.walk():
-        shared = 0 if node.shared else slots.get(node.path, 0)
+        shared = 0 if node.shared else slots[node.path]
         key = (id(node.component if node.component is not None else node.cost), -1 if node.shared else shared)
         if key not in known:
             found = node.component.cost() if node.component is not None else node.cost

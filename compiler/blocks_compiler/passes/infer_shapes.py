@@ -16,6 +16,12 @@ from blocks.reporting import Reporter
 IDS: Shape = ("B", "T")
 READ = ("x", "update", "tokens")
 """Ports that read the stream; the others read a memory, a branch, or keys and values."""
+ADVICE = {
+    ("ids", "stream"): "begin with `- embed: tokens`",
+    ("logits", "stream"): "a head comes last; several outputs stand under `heads:`",
+    ("stream", "ids"): "one `embed` at the beginning makes the stream of the token ids",
+    ("logits", "ids"): "the order is embed, position, stack, norm, head",
+}
 NAMES = {"ids": "token ids", "stream": "the stream", "logits": "logits"}
 
 
@@ -34,15 +40,16 @@ def infer_shapes(graph: BlockGraph, reporter: Reporter) -> BlockGraph:
             if wrong and (source, node.layer) not in told:
                 told.add((source, node.layer))  # the norm and the sum of a block read one stream
                 _report(node, graph.node(source), wanted or "", shape, plan, reporter)
-        made[node.path] = _produced(node, given, plan)
-        node.inputs = tuple(_port(port, shape) for port, shape in zip(node.inputs, given, strict=True))
-        node.outputs = tuple(_port(port, made[node.path]) for port in node.outputs)
+        shape = made[node.path] = _produced(node, given, plan)
+        node.inputs = _shaped(node.inputs, tuple(given))
+        node.outputs = _shaped(node.outputs, (shape,) * len(node.outputs))
     return graph
 
 
 @cache
-def _port(port: Port, shape: Shape) -> Port:
-    return replace(port, shape=shape)
+def _shaped(ports: tuple[Port, ...], shapes: tuple[Shape, ...]) -> tuple[Port, ...]:
+    """The ports with their shapes. Thousands of blocks have the same ones."""
+    return tuple(replace(port, shape=shape) for port, shape in zip(ports, shapes, strict=True))
 
 
 def _wanted(node: Node) -> str | None:
@@ -87,7 +94,7 @@ def _report(node: Node, source: Node, wanted: str, given: Shape, plan: Plan, rep
         "B0702",
         f"{source.path} gives [{ends[0]}], {node.path} takes [{ends[1]}]",
         node.origin if stage is None else stage.origin,
-        label=f"takes {NAMES[wanted]}",
+        label=f"takes {NAMES[wanted]}, [{ends[1]}]",
         related=((source.origin, f"gives [{ends[0]}]"),) if source.origin else (),
-        help="the order is embed, position, stack, norm, head",
+        help=ADVICE.get((_what(given), wanted)),
     )

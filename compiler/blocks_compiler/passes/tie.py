@@ -6,7 +6,7 @@ whose parameters are all those of another one names it.
 
 from __future__ import annotations
 
-from blocks import BlockGraph, Head, Node, Plan
+from blocks import BlockGraph, Embedding, Head, Node, Plan
 from blocks.reporting import Reporter
 
 
@@ -33,16 +33,30 @@ def tie(graph: BlockGraph, reporter: Reporter) -> BlockGraph:
 def _fits(node: Node, embedding: Node | None, reporter: Reporter) -> bool:
     """Whether a node can share the embedding's table; reported where it cannot."""
     if embedding is None:
-        reporter.report("B0703", f"{node.path} is tied to an embedding, and there is none", node.origin)
-        return False
-    sizes = [getattr(n.component, "vocab_size", None) for n in (node, embedding)]
-    if sizes[0] != sizes[1]:
+        message = f"{node.path} is tied to an embedding, and there is none"
         reporter.report(
-            "B0703",
-            f"{node.path} has {sizes[0]} ids and cannot share the table of {embedding.path} with {sizes[1]}",
-            node.origin,
-            related=((embedding.origin, f"{sizes[1]} ids here"),),
-            help="give both the same vocab_size, or set tied: false",
+            "B0703", message, node.origin, help="begin with `- embed: tokens`, or set tied: false"
         )
         return False
-    return True
+    assert isinstance(node.component, Head)
+    assert isinstance(embedding.component, Embedding)
+    own, table = node.component.table(node.width), embedding.component.table(embedding.width)
+    if own == table:
+        return True
+    help = "tied: false"
+    if own is None or table is None:
+        lacks = node if own is None else embedding
+        message = f"{node.path} is tied to {embedding.path}, and {lacks.path} has no table to share"
+        label = "no table here" if lacks is embedding else "tied to this"
+    elif own[0] != table[0]:
+        message = (
+            f"{node.path} has {own[0]} ids and cannot share the table of {embedding.path} with {table[0]}"
+        )
+        label, help = f"{table[0]} ids here", "give both the same vocab_size, or set tied: false"
+    else:
+        message = f"{node.path} reads {own[1]} channels and cannot share the table of {embedding.path} with {table[1]}"
+        label = f"{table[1]} channels here"
+        if "dim" in type(node.component).model_fields:
+            help = f"give the head dim: {table[1]}, or set tied: false"
+    reporter.report("B0703", message, node.origin, related=((embedding.origin, label),), help=help)
+    return False

@@ -1,7 +1,7 @@
 """Components in a few words: what was written first, then what is not a default."""
 
 from blocks_attention.specs import MultiHead
-from blocks_compiler.describe import block_options, options, sentence
+from blocks_compiler.describe import block_options, first_line, options, sentence
 from blocks_feedforward.specs import MLP
 from blocks_positions.specs import RoPE
 
@@ -38,3 +38,9 @@ def test_an_override_tells_all_that_matters(planned):
     told = block_options(plan, plan.layers[0].type)
     assert told["n_heads"] == "4"
     assert told["head_dim"] == "4"
+
+
+def test_the_first_sentence_of_a_description():
+    assert first_line(RoPE()).startswith("Rotary position embedding (Su et al. 2021")
+    assert first_line(MultiHead()).endswith("(Vaswani et al. 2017, arXiv:1706.03762, section 3.2)")
+    assert "\n" not in first_line(MLP())

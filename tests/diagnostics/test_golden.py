@@ -1,0 +1,116 @@
+"""Every code of the catalogue: what it looks like, that it helps, and that its page tells the truth."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+
+from blocks.cli import main
+from blocks.codes import CODES
+
+REWRITE = "REWRITE_DIAGNOSTICS"
+_FILE = "about a file or a folder as a whole, which its name says"
+_PLUGIN = "about a plugin, which no recipe need name; its title and distribution are said"
+_USAGE = "about the command line or the environment, which is quoted"
+NO_PLACE = {
+    "B0100": "about all findings of a file",
+    "B0605": _USAGE,
+    "B0606": _PLUGIN,
+    "B0607": _PLUGIN,
+    "B0608": _PLUGIN,
+    "B0610": "about what was built: the message says at which path of the model",
+    "B0611": _PLUGIN,
+    "B0612": _USAGE,
+    "B0613": _FILE,
+    "B0614": _USAGE,
+    "B0704": _USAGE,
+    "B0705": "about a plugin's module, which the message names",
+    "B0801": _FILE,
+    "B0802": _FILE,
+    "B0803": _FILE,
+    "B0804": _FILE,
+    "B0805": _USAGE,
+    "B0806": "about what is installed",
+    "B0807": _FILE,
+    "B0808": _USAGE,
+    "B0809": _FILE,
+    "B0810": _USAGE,
+    "B0811": _FILE,
+    "B0812": _USAGE,
+    "B0813": _USAGE,
+    "B0900": "about a mistake in a program",
+}
+"""Codes whose findings are about no line of a text, and why."""
+_ONE_LINE = "one line at the head of a command that goes on; it names `blocks plugins`"
+NO_HELP = dict.fromkeys(("B0602", "B0606", "B0607", "B0608"), _ONE_LINE) | {"B0611": "a row of a table"}
+"""Codes that have a finding without help, and why."""
+
+
+def findings(shown: str, code: str) -> list[str]:
+    """What was printed of each finding with a code."""
+    parts = re.split(r"\n\n(?=error\[)", shown)
+    return [part for part in parts if re.search(rf"\[{code}\]|\b{code}:", part)]
+
+
+def test_the_printed_text_is_the_golden_one(
+    case: SimpleNamespace, printed: Callable[..., str], rewrite: Callable[..., None]
+) -> None:
+    shown = printed(case)
+    if os.environ.get(REWRITE):
+        rewrite(case, shown)
+    assert findings(shown, case.code), shown
+    assert shown == case.expected
+
+
+def test_every_code_has_a_case(all_cases: dict[str, list[SimpleNamespace]]) -> None:
+    lacking = [code for code in CODES if all(case.is_page for case in all_cases.get(code, ()))]
+    assert lacking == []
+    assert set(all_cases) <= set(CODES)
+
+
+def test_every_code_has_a_caret_and_help(all_cases: dict[str, list[SimpleNamespace]]) -> None:
+    found = {
+        code: [f for case in cases for f in findings(case.expected, code)]
+        for code, cases in all_cases.items()
+    }
+    placed = {
+        code for code, some in found.items() if any(re.search(r"^ +\| +\^", f, re.MULTILINE) for f in some)
+    }
+    assert set(found) - placed == set(NO_PLACE)
+    assert {code for code, some in found.items() if any("= help: " not in f for f in some)} == set(NO_HELP)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_why_prints_the_page(capsys: pytest.CaptureFixture[str], code: str) -> None:
+    assert main(["why", code]) == 0
+    page = capsys.readouterr().out
+    assert page.startswith(f"{code}: {CODES[code].title}\n")
+    words = page.split()
+    assert " ".join(CODES[code].meaning.split()) in " ".join(words)
+    assert "\nWrong:\n    " in page
+    assert "\nRight:\n    " in page
+
+
+def test_the_examples_of_every_page_are_tried(all_cases: dict[str, list[SimpleNamespace]]) -> None:
+    for code, cases in all_cases.items():
+        (page,) = [case for case in cases if case.is_page]
+        assert page.title != "page not tried" or page.reason, code
+
+
+def test_the_wrong_example_of_a_page_is_wrong(
+    page_case: SimpleNamespace, printed: Callable[..., str], embed: Callable[..., SimpleNamespace]
+) -> None:
+    shown = printed(embed(page_case, CODES[page_case.code].wrong))
+    assert findings(shown, page_case.code), shown
+
+
+def test_the_right_example_of_a_page_is_right(
+    page_case: SimpleNamespace, printed: Callable[..., str], embed: Callable[..., SimpleNamespace]
+) -> None:
+    shown = printed(embed(page_case, CODES[page_case.code].right))
+    assert not findings(shown, page_case.code), shown
+    assert "B0900" not in shown
