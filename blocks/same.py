@@ -9,7 +9,18 @@ from typing import Any
 from blocks.blocktype import BlockType
 from blocks.plan import Plan
 
-_NAMES = {"name", "origin", "reason", "symbol", "vocabulary", "share", "kv_from"}
+_NAMES = {
+    "base",
+    "entry",
+    "said_norm",
+    "name",
+    "origin",
+    "reason",
+    "symbol",
+    "vocabulary",
+    "share",
+    "kv_from",
+}
 """What says where a part comes from, and not what it is: sharing and lending are compared by path."""
 
 

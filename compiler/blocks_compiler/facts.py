@@ -16,10 +16,10 @@ from blocks.blocktype import BlockType, Branch, Layer
 from blocks.canonical import flow
 from blocks.plan import PlannedStage
 
-NAMED = frozenset({"name", "origin", "branches", "share", "kv_from"})
+NAMED = frozenset({"name", "origin", "branches", "share", "kv_from", "entry", "said_norm"})
 """Fields of a block that name something, or are read apart; what `share` and `kv_from` come to is in the layer."""
-PLACE = frozenset({"path", "type", "reason", "symbol"})
-"""Fields of a layer that say where it stands; the others are paths of the layers that it depends on."""
+PLACE = frozenset({"path", "type", "base", "reason", "symbol"})
+"""Fields of a layer that say where it stands and what it is; the others are paths of the layers that it depends on."""
 WIDTHS = frozenset({"width", "out_width"})
 AROUND = frozenset(field.name for field in fields(BlockType))
 
