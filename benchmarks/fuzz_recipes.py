@@ -4,19 +4,22 @@
     python benchmarks/fuzz_recipes.py --show 4711
 
 Each recipe is one of the published ones, or one that has the whole language in it, changed in up to six places: as
-text, as tokens, as YAML, or by keys of the language (tests/hostile/mutations.py), and by `--set`. It is read, planned, and compiled where it has at most 60
-blocks. The number of a recipe makes it again; the exit code is 1 where a stranger's exception came out.
+text, as tokens, as YAML, or by keys of the language, and by `--set` (tests/hostile/mutations.py). It is read,
+planned, and compiled where it has few blocks. The number of a recipe makes it again. The exit code is 1 where a
+stranger's exception came out, or where one recipe took more than ten seconds.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 import traceback
 from collections import Counter
 from pathlib import Path
 from random import Random
+from typing import NoReturn
 
 from interleave import machine, publish
 from rich.console import Console
@@ -30,6 +33,12 @@ import mutations
 
 QUICK = 0.1
 """Seconds within which a recipe is refused."""
+ENDLESS = 10
+"""Seconds after which a recipe is given up."""
+
+
+def give_up(*_: object) -> NoReturn:
+    raise TimeoutError(f"not done in {ENDLESS} s")
 
 
 def main() -> int:
@@ -58,6 +67,9 @@ def main() -> int:
         for number in progress.track(range(args.start, args.start + args.count)):
             text, settings = mutations.mutated(Random(number), seeds)
             start = time.process_time()
+            if hasattr(signal, "SIGALRM"):
+                signal.signal(signal.SIGALRM, give_up)
+                signal.alarm(ENDLESS)
             try:
                 result = mutations.attempt(text, settings, registry)
             except Exception as error:
@@ -65,6 +77,8 @@ def main() -> int:
                 place = f"{type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
                 strangers.setdefault(place, []).append(number)
                 result = "a stranger's exception"
+            if hasattr(signal, "SIGALRM"):
+                signal.alarm(0)
             seconds = time.process_time() - start
             if seconds > QUICK and result not in ("compiled", "planned"):
                 slow.append((seconds, number))
@@ -87,8 +101,9 @@ def main() -> int:
     ]
     publish(
         "Recipes with mistakes",
-        f"`python benchmarks/fuzz_recipes.py -n {args.count} --start {args.start}`: {machine()}. Each recipe is a good "
-        "one with one to six changes, as text, tokens, YAML or keys of the language, and some with `--set`; below the line, the first code of each refusal.",
+        f"`python benchmarks/fuzz_recipes.py -n {args.count} --start {args.start}`: {machine()}. Each recipe is a "
+        "good one with one to six changes, as text, tokens, YAML or keys of the language, some with `--set`. Below the "
+        "time is the first code of each refusal.",
         "| | |",
         rows,
         args.output,

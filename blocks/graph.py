@@ -100,7 +100,7 @@ class BlockGraph(nx.DiGraph):  # type: ignore[type-arg]
         """Input port -> (path, output port) that feeds it."""
         return {
             port: (source, output)
-            for source, data in self._pred[path].items()
+            for source, data in self.pred[path].items()
             for output, port in data["ports"]
         }
 

@@ -6,7 +6,7 @@ import keyword
 
 _MODULE = frozenset(
     {
-        "add_module", "apply", "bfloat16", "buffers", "call_super_init", "children", "compile", "cpu",
+        "T_destination", "add_module", "apply", "bfloat16", "buffers", "call_super_init", "children", "compile", "cpu",
         "cuda", "double", "dump_patches", "eval", "extra_repr", "float", "forward", "get_buffer",
         "get_extra_state", "get_parameter", "get_submodule", "half", "init_weights", "ipu", "load_state_dict",
         "modules", "mtia", "named_buffers", "named_children", "named_modules", "named_parameters",

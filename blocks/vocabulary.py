@@ -21,8 +21,8 @@ from blocks.suggest import did_you_mean
 from blocks.validation import Path, report_validation
 
 _PARTS = {
-    "adapter", "alpha", "h", "join", "kv", "layer_scale", "mask", "mixer", "norm", "old", "out_norm", "scale",
-    "self", "state", "super", "torch", "x", "y",
+    "adapted", "adapter", "add", "alpha", "h", "join", "kv", "layer_scale", "mask", "mixer", "norm", "old",
+    "out_norm", "scale", "self", "state", "super", "torch", "x", "y",
 }  # fmt: skip
 """Names that a block's class has for other things than its branches."""
 _PART_OF = re.compile(r".*_(norm|scale|state|memory)")
@@ -428,6 +428,6 @@ def _attribute(name: str, streams: Collection[str]) -> str:
     """The attribute that holds a branch: its name, made a Python name that nothing else has."""
     text = re.sub(r"\W", "_", name, flags=re.ASCII)
     taken = text in _PARTS or text in streams or is_reserved(text) or _PART_OF.fullmatch(text)
-    if text[:1].isdigit() or taken:
-        text = f"{text}_branch" if not text[:1].isdigit() else f"branch_{text}"
-    return text
+    if text[:1].isdigit() or text.startswith("_"):  # nn.Module has its own names that begin so
+        return f"branch_{text}"
+    return f"{text}_branch" if taken else text

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from blocks import Complaint, Sizes
+from blocks.divisors import divisors
 
 if TYPE_CHECKING:
     from blocks_attention.specs import MultiHead
@@ -41,7 +42,7 @@ def heads_of_width(mixer: MultiHead, d_model: int) -> Complaint | None:
     heads = mixer.n_heads
     if heads is None or mixer.head_dim is not None or d_model % heads == 0:
         return None
-    fits = [n for n in range(1, d_model + 1) if d_model % n == 0]
+    fits = divisors(d_model)
     below = max((n for n in fits if n < heads), default=None)
     above = min((n for n in fits if n > heads), default=None)
     near = " or ".join(str(n) for n in (below, above) if n is not None)
@@ -68,7 +69,7 @@ def groups(mixer: MultiHead, bound: MultiHead, d_model: int) -> Iterator[Complai
             related=("d_model",),
         )
     elif mixer.n_kv_heads is not None and bound.n_heads % mixer.n_kv_heads:
-        fits = [n for n in range(1, bound.n_heads + 1) if bound.n_heads % n == 0]
+        fits = divisors(bound.n_heads)
         yield Complaint(
             "n_kv_heads",
             f"{mixer.n_kv_heads} key/value heads cannot serve {bound.n_heads} query heads evenly",

@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from blocks import Complaint, Cost, D, Inside, Kernel, Mixer, Op, Sizes, T, minimum
+from blocks.divisors import divisors
 
 CAUSAL_CONV1D = Kernel("blocks_ssm.kernels:causal_conv1d")
 SELECTIVE_SCAN = Kernel("blocks_ssm.kernels:selective_scan")
@@ -49,7 +50,7 @@ class Mamba2(Mixer):
         heads = self.bind(sizes).n_heads
         assert heads is not None
         if heads % self.n_groups:
-            fits = [n for n in range(1, heads + 1) if heads % n == 0]
+            fits = divisors(heads)
             yield Complaint(
                 "n_groups",
                 f"{self.n_groups} groups cannot share {heads} heads evenly",

@@ -157,6 +157,19 @@ TEXTS: dict[str, tuple[str | bytes, str]] = {
     ),
     "10**18 channels": (sized("10**18"), "B0302"),
     "a trillion channels": (sized("1000000000000"), "B0311"),
+    "a trillion channels that heads do not divide": (
+        recipe("layers: a", head=HEAD.replace("64", "999999999999")),
+        "B0307",
+    ),
+    "a sextillion heads": (
+        recipe("layers: a", blocks="blocks: {a: {mixer: multi_head, n_heads: 999999999999999999999, n_kv_heads: 8, "
+               "head_dim: 64}}\n"),
+        "B0306",
+    ),
+    "a trillion heads of Mamba-2": (
+        recipe("layers: a", blocks="blocks: {a: {mixer: mamba2, n_heads: 999999999999, n_groups: 8, head_dim: 64}}\n"),
+        "B0306",
+    ),
     "a vocabulary of a trillion": (
         recipe("layers: f", head="recipe: x\nd_model: 4096\nvocab_size: 1T\n"), "B0311"
     ),

@@ -49,7 +49,11 @@ STACK = AROUND | {
     "interleave": (["@block"], ["@block", "@block"]),
     "cycle": (["@block"], ["@block", "@block", "@block"]),
     "scatter": ({"@block": "10%"}, {"@block": 2, "before": "@block"}, {"@block": 1}),
-    "override": ({"@block": {"scale": 2}}, {"@block[0]": {"norm": "none"}}, {"layers[0:2]": {"residual": "post"}}),
+    "override": (
+        {"@block": {"scale": 2}},
+        {"@block[0]": {"norm": "none"}},
+        {"layers[0:2]": {"residual": "post"}},
+    ),
 }
 STAGES: tuple[Any, ...] = (
     {"norm": "rmsnorm"},
@@ -154,12 +158,18 @@ def _written(root: Any, text: str) -> str:
 
 def _blocks(root: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
     named = root.get("blocks")
-    yield from (block for block in (named.values() if isinstance(named, dict) else ()) if isinstance(block, dict))
+    yield from (
+        block for block in (named.values() if isinstance(named, dict) else ()) if isinstance(block, dict)
+    )
 
 
 def _streams(root: dict[Any, Any]) -> Iterator[list[Any]]:
     model = root.get("model")
-    yield from (stages for stages in (model.values() if isinstance(model, dict) else [model]) if isinstance(stages, list))
+    yield from (
+        stages
+        for stages in (model.values() if isinstance(model, dict) else [model])
+        if isinstance(stages, list)
+    )
 
 
 def _stacks(root: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
@@ -183,7 +193,9 @@ def _leaves(value: Any) -> Iterator[tuple[Any, Any, tuple[Any, ...]]]:
                 yield here, key, (*path, key)
 
 
-def _put(random: Random, root: dict[Any, Any], owner: dict[Any, Any], keys: dict[str, tuple[Any, ...]]) -> None:
+def _put(
+    random: Random, root: dict[Any, Any], owner: dict[Any, Any], keys: dict[str, tuple[Any, ...]]
+) -> None:
     key = random.choice(list(keys))
     value = _filled(random, root, random.choice(keys[key]))
     owner[key] = value.split(", ") if key == "parallel" else value
@@ -199,7 +211,9 @@ def _filled(random: Random, root: dict[Any, Any], value: Any) -> Any:
         for mark, key in (("@block", "blocks"), ("@stream", "model")):
             names = root.get(key)
             while mark in value:
-                value = value.replace(mark, str(random.choice(list(names))) if isinstance(names, dict) and names else "x", 1)
+                value = value.replace(
+                    mark, str(random.choice(list(names))) if isinstance(names, dict) and names else "x", 1
+                )
     return value
 
 
