@@ -10,9 +10,9 @@ from torch import Tensor, nn
 class TokenEmbedding(nn.Embedding):
     """A table [V, E] whose rows are scaled, given a type, and mapped to D channels, as far as asked for.
 
-    `scale` multiplies the rows: Vaswani et al. 2017, arXiv:1706.03762, section 3.4. `n_types` rows say what kind
-    of segment a token is from: Devlin et al. 2019, arXiv:1810.04805, section 3. With `dim` the table is
-    factorised, E = dim, and a linear map follows: Lan et al. 2020, arXiv:1909.11942, section 3.1.
+    `scale` multiplies the rows: Vaswani et al. 2017, arXiv:1706.03762, section 3.4. `n_types` rows say what
+    kind of segment a token is from: Devlin et al. 2019, arXiv:1810.04805, section 3. With `dim` the table
+    is factorised, E = dim, and a linear map follows: Lan et al. 2020, arXiv:1909.11942, section 3.1.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Position-wise feed-forward networks, plain and gated, and low-rank maps.
 
-Shape letters: B batch, T tokens in this call, D d_model, F d_ff, R rank. Each token is on its own: no state, no use
-of a mask.
+Shape letters: B batch, T tokens in this call, D d_model, F d_ff, R rank. Each token is on its own: no
+state, no use of a mask.
 """
 
 from collections.abc import Callable

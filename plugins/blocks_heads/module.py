@@ -28,9 +28,9 @@ class LMHead(nn.Linear):
 class ShapedLMHead(LMHead):
     """A language-model head with a map to E = `dim` columns, a scale and a soft cap, as far as asked for.
 
-    `scale` multiplies what the table [V, E] reads, as where T5 ties it: Raffel et al. 2020, arXiv:1910.10683,
-    and their code. `logit_cap` bounds the logits: cap * tanh(logits / cap), Gemma Team 2024, arXiv:2408.00118,
-    section 2.
+    `scale` multiplies what the table [V, E] reads, as where T5 ties it: Raffel et al. 2020,
+    arXiv:1910.10683, and their code. `logit_cap` bounds the logits: cap * tanh(logits / cap), Gemma Team
+    2024, arXiv:2408.00118, section 2.
     """
 
     def __init__(
@@ -118,8 +118,8 @@ def pool_tokens(x: Tensor, mask: Tensor | None, pool: str) -> Tensor:
 class ClassifierHead(nn.Module):
     """A linear map to C classes from one vector a row: the first or last real token, or the mean of all.
 
-    With `pooler` a linear map and a tanh come before it: Devlin et al. 2019, arXiv:1810.04805, and their code.
-    A row has to be given whole, since a head keeps no state.
+    With `pooler` a linear map and a tanh come before it: Devlin et al. 2019, arXiv:1810.04805, and their
+    code. A row has to be given whole, since a head keeps no state.
     """
 
     def __init__(

@@ -130,9 +130,9 @@ class YarnRoPE(RoPE):
 
     A pair that turns more than `beta_fast` times in `original_max_len` tokens is kept, one that turns fewer
     than `beta_slow` times is slowed down by `factor`, and between the two the frequency is interpolated, by
-    the index of the pair as in the authors' code. Queries and keys are multiplied by `attention_factor`, the
-    root of the inverse temperature; None: 0.1 ln(factor) + 1. Peng et al. 2023, arXiv:2309.00071, sections 3.2
-    and 3.4, definitions 2 and 3.
+    the index of the pair as in the authors' code. Queries and keys are multiplied by `attention_factor`,
+    the root of the inverse temperature; None: 0.1 ln(factor) + 1. Peng et al. 2023, arXiv:2309.00071,
+    sections 3.2 and 3.4, definitions 2 and 3.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class YarnRoPE(RoPE):
             raise ValueError("YaRN needs a theta above 1 and an original_max_len above 2 pi beta_slow")
 
     def pair(self, turns: float) -> float:
-        """Return the index, as a real number, of the pair that turns so often in `original_max_len` tokens."""
+        """Return the real index of the pair that turns so often in `original_max_len` tokens."""
         wavelength = self.original_max_len / turns
         return self.rotary_dim * math.log(wavelength / (2 * math.pi)) / (2 * math.log(self.theta))
 

@@ -1,7 +1,8 @@
 """Positions that are added to attention scores: ALiBi, and T5's relative buckets.
 
-Shape letters: B batch, T queries, S keys, H heads. A position is the number of real tokens before a token in its
-row. Both modules return what is added to q k^T before the softmax, for positions of queries and keys.
+Shape letters: B batch, T queries, S keys, H heads. A position is the number of real tokens before a token
+in its row. Both modules return what is added to q k^T before the softmax, for positions of queries and
+keys.
 """
 
 import math
@@ -18,9 +19,10 @@ def differences(query_positions: Tensor, key_positions: Tensor) -> Tensor:
 class ALiBi(nn.Module):
     """Lower a score by the distance between query and key, in each head by a slope of its own.
 
-    Press et al. 2022, arXiv:2108.12409, section 3: head h of H (from 1) has the slope 2^(-8h/H). Where H is no
-    power of two, as in the authors' code: with the next lower power C, the slopes of C heads, then every other
-    one of 2C heads. A key after the query counts by its distance too, which bidirectional attention needs.
+    Press et al. 2022, arXiv:2108.12409, section 3: head h of H (from 1) has the slope 2^(-8h/H). Where H is
+    no power of two, as in the authors' code: with the next lower power C, the slopes of C heads, then every
+    other one of 2C heads. A key after the query counts by its distance too, which bidirectional attention
+    needs.
     """
 
     def __init__(self, n_heads: int) -> None:

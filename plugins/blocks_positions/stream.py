@@ -1,7 +1,7 @@
 """Positions that are added to the residual stream: a learned table, and sinusoids.
 
-Shape letters: B batch, T tokens in this call, D d_model. A position is the number of real tokens before a token
-in its row, so padding on either side changes nothing at real tokens.
+Shape letters: B batch, T tokens in this call, D d_model. A position is the number of real tokens before a
+token in its row, so padding on either side changes nothing at real tokens.
 """
 
 import torch

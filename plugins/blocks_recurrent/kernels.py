@@ -18,8 +18,8 @@ def over_time(
     """Run `y, state = step(state, *inputs)`, a token at a time, over inputs [B, T, ...].
 
     mask bool [B, T]: where it is false the state stays as it was. Returns y [B, T, ...] and the last state.
-    A loop; while compiling or exporting one `scan` operator, so that the graph does not grow with T, which may
-    be symbolic.
+    A loop; while compiling or exporting one `scan` operator, so that the graph does not grow with T, which
+    may be symbolic.
     """
     T = inputs[0].shape[1]
     if T == 0:

@@ -24,9 +24,9 @@ class GatedRecurrence(nn.Module):
     r = σ(x_r + U_r h),  z = σ(x_z + U_z h),  h~ = tanh(x_h + U (r ∘ h)),  h' = (1 - z) ∘ h + z ∘ h~
 
     Bahdanau et al. 2014, arXiv:1409.0473, appendix A.1.1: z is the share of the new. In Cho et al. 2014,
-    arXiv:1406.1078, equation 7, in torch and in Keras it is that of the old; since σ(-a) = 1 - σ(a), the rows of z
-    change their sign between the two. `reset_after` gates the product instead, as cuDNN and torch.nn.GRU do:
-    h~ = tanh(x_h + r ∘ (U h + b)). `U_gates` holds the rows of r, then z.
+    arXiv:1406.1078, equation 7, in torch and in Keras it is that of the old; since σ(-a) = 1 - σ(a), the
+    rows of z change their sign between the two. `reset_after` gates the product instead, as cuDNN and
+    torch.nn.GRU do: h~ = tanh(x_h + r ∘ (U h + b)). `U_gates` holds the rows of r, then z.
 
     forward(h, x) -> h': h [B, H]; x [B, 3H], x_r, x_z and x_h side by side.
     """
@@ -61,8 +61,9 @@ class GatedRecurrence(nn.Module):
 class GRU(nn.Module):
     """A gated recurrent unit from the first token to the last, or with `reverse` from the last to the first.
 
-    Cho et al. 2014, arXiv:1406.1078, section 2.3, as Bahdanau et al. 2014, arXiv:1409.0473, appendix A write it.
-    `in_proj` holds the rows of W_r, W_z and W. In reverse it starts at the last real token and keeps no state.
+    Cho et al. 2014, arXiv:1406.1078, section 2.3, as Bahdanau et al. 2014, arXiv:1409.0473, appendix A
+    write it. `in_proj` holds the rows of W_r, W_z and W. In reverse it starts at the last real token and
+    keeps no state.
 
     forward(x, state=None, mask=None) -> (y, state): x [B, T, D], y [B, T, H], mask bool [B, T], true at real
     tokens. Raises ValueError for a state in reverse.
@@ -122,7 +123,8 @@ class BidirectionalGRU(nn.Module):
 
 
 class Maxout(nn.Module):
-    """Each output is the greatest of `pieces` linear maps. Goodfellow et al. 2013, arXiv:1302.4389, section 3.
+    """Each output is the greatest of `pieces` linear maps. Goodfellow et al. 2013, arXiv:1302.4389, section
+    3.
 
     Output j reads rows pieces·j to pieces·j + pieces - 1 of `in_proj`, as Bahdanau et al. 2014,
     arXiv:1409.0473, appendix A.2.2 do with pieces = 2.

@@ -1,7 +1,7 @@
 """How well a query fits a key.
 
-Shape letters: B batch, T queries, Q their width, S tokens of the memory, M its width. Each module projects the
-memory once, `keys(memory)`, and is called with queries and these keys.
+Shape letters: B batch, T queries, Q their width, S tokens of the memory, M its width. Each module projects
+the memory once, `keys(memory)`, and is called with queries and these keys.
 """
 
 import torch
@@ -39,8 +39,8 @@ class AdditiveScore(nn.Module):
 
 
 class DotScore(nn.Module):
-    """s·h, or with `scaled` s·h / sqrt(width): Luong et al. 2015, arXiv:1508.04025, section 3.1; Vaswani et al.
-    2017, arXiv:1706.03762, equation 1.
+    """s·h, or with `scaled` s·h / sqrt(width): Luong et al. 2015, arXiv:1508.04025, section 3.1; Vaswani et
+    al. 2017, arXiv:1706.03762, equation 1.
 
     keys(memory [B, S, Q]) -> the memory; forward(queries [B, T, Q], keys) -> scores [B, T, S].
     """

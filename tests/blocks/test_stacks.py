@@ -94,7 +94,7 @@ def test_an_override_changes_the_layers_it_selects() -> None:
         ({"pattern": "?"}, "B0405", "no block for '?'"),
         ({"layers": "fnf"}, "B0410", "no block is called 'fnf'"),
         ({"layers": "ffn", "override": {"ffn[1]": {}}}, "B0409", "'ffn[1]' selects nothing"),
-        ({"layers": "ffn", "override": {"ffn": {"residual": "pree"}}}, "B0205", "'pree' is not one of pre, post, sandwich, none"),
+        ({"layers": "ffn", "override": {"ffn": {"residual": "pree"}}}, "B0205", "'pree' is not one of pre, post"),
         ({"layers": "ffn", "override": {"ffn": {"mixer": 3}}}, "B0203", "expected text, found 3"),
         ({"layers": "ffn", "override": {"ffn": {"mixer": "mpl"}}}, "B0601", "no mixer is called 'mpl'"),
         ({"layers": "ffn", "override": {"ffn": {"norm": "rmsnrom"}}}, "B0601", "no norm is called 'rmsnrom'"),

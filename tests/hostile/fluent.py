@@ -6,7 +6,9 @@ Every change here reads YAML and writes JSON, which is YAML on one line. Most of
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from random import Random
 from typing import Any
 
@@ -142,11 +144,21 @@ _NAMES = {entry.name: entry.kind for entry in Registry.installed().entries}
 
 
 def _mapping(text: str) -> dict[Any, Any] | None:
-    try:
-        root = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return None
+    root = parsed(text)
     return root if isinstance(root, dict) else None
+
+
+def parsed(text: str) -> Any:
+    """What YAML says, to be changed; None where it says nothing."""
+    return pickle.loads(_pickled(text))
+
+
+@lru_cache(256)  # most texts are those that the changes begin with
+def _pickled(text: str) -> bytes:
+    try:
+        return pickle.dumps(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return pickle.dumps(None)
 
 
 def _written(root: Any, text: str) -> str:

@@ -15,7 +15,6 @@ from random import Random
 from typing import Any
 
 import fluent
-import yaml
 
 import blocks
 from blocks import BlocksError, Registry
@@ -220,9 +219,8 @@ def _tokens(random: Random, text: str, seeds: Sequence[str]) -> str:
 
 def _tree(random: Random, text: str, seeds: Sequence[str]) -> str:
     """A key, a value or an item is lost, doubled, moved, wrapped, unwrapped, renamed, or something else."""
-    try:
-        root = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, ValueError, RecursionError):
+    root = fluent.parsed(text)
+    if root is None:
         return _tokens(random, text, seeds)
     places: list[tuple[Any, Any]] = []
     pending = [root]

@@ -23,10 +23,14 @@ def registry():
     return Registry.installed()
 
 
+@pytest.fixture(scope="module")
+def seeds(mutations):
+    return mutations.seeds()
+
+
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(numbers=SEEDS)
-def test_only_our_own_refusals_come_out(mutations, registry, numbers):
-    seeds = mutations.seeds()
+def test_only_our_own_refusals_come_out(mutations, registry, seeds, numbers):
     for number in numbers:
         text, changes = mutations.mutated(Random(number), seeds)
         try:
@@ -44,9 +48,9 @@ def test_what_is_changed_is_nearly_right(mutations, registry, text):
         assert mutations.attempt(recipe, (), registry) == "compiled"
 
 
-def test_many_of_them_are_still_good(mutations, registry):
+def test_many_of_them_are_still_good(mutations, registry, seeds):
     """What gets past the reader is what tries the planner and the compiler."""
-    seeds, results = mutations.seeds(), Counter()
+    results = Counter()
     for number in range(400):
         results[mutations.attempt(*mutations.mutated(Random(number), seeds), registry)] += 1
     assert results["planned"] + results["compiled"] > 60

@@ -37,7 +37,7 @@ def test_refused_or_drawn_harmlessly(written, tmp_path, capsys):
     svg, dot, source = (tmp_path / f"out.{kind}" for kind in ("svg", "dot", "py"))
     code = main(["check", str(written)])
     assert main(["show", str(written)]) == code
-    assert main(["cost", str(written)]) == code
+    assert code or main(["cost", str(written)]) == 0
     said = capsys.readouterr()
     assert harmless(said.out)
     assert harmless(said.err)

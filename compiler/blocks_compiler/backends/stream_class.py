@@ -65,8 +65,7 @@ class StreamClass:
             if stage.name:
                 heads.setdefault(name.rpartition(".")[0], []).append(stage)
             elif stage.role == "stack":
-                listed = f"make() for make in {self.layouts[stage.path]}" if stage.layers else ""
-                yield f"        self.{name} = nn.ModuleList({listed})"
+                yield f"        self.{name} = nn.ModuleList(make() for make in {self.layouts[stage.path]})"
             else:
                 yield f"        self.{name} = {self._call(stage, 8)}"
         for name, stages in heads.items():
@@ -116,7 +115,7 @@ class StreamClass:
             name, node = self._attribute(stage), None
             if stage.role != "stack":
                 node = self.graph.node(stage.path)
-            if fused and (stage.layers or node is not None):
+            if fused:
                 if node is not None and node.role == "add_norm":
                     yield f"        _, x = self.{name}.add(x, y)"
                     fused = False
@@ -124,11 +123,10 @@ class StreamClass:
                 yield "        x = x + y"
                 fused = False
             if stage.role == "stack":
-                if stage.layers:
-                    fused = stage.path in self.fused
-                    yield from self._stack(stage, value)
-                    states.append(name)
-                    value = "x"
+                fused = stage.path in self.fused
+                yield from self._stack(stage, value)
+                states.append(name)
+                value = "x"
                 continue
             assert node is not None
             if stage.role == "position":

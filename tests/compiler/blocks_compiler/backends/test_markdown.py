@@ -89,11 +89,9 @@ def test_text_from_a_recipe_makes_no_markup() -> None:
     assert "\x1b" not in escaped("\x1b[31m")
 
 
-def test_a_strangers_block_name_is_escaped() -> None:
-    evil = '"@all|<b>"'
-    new = RECIPE.replace("  ffn: {", f"  {evil}: {{").replace(
-        'layers: "3 x [attention, ffn]"', f"depth: 6, cycle: [attention, {evil}]"
-    )
-    made = markdown(RECIPE, new.replace("{mixer: mlp}", "{mixer: mlp, d_ff: 8}"))
+def test_a_strangers_text_is_escaped() -> None:
+    new = RECIPE.replace("  ffn: {mixer: mlp}", "  ffn: {mixer: mlp, share: '@all|<b>'}")
+    assert new != RECIPE
+    made = markdown(RECIPE, new)
     assert "@all" not in made
     assert "<b>" not in made
