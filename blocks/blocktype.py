@@ -16,7 +16,7 @@ class Branch:
 
     name         of the attribute that holds it: "mixer", or its block's name where several run in parallel
     entry        its block's name as the recipe has it, where several run in parallel
-    norm         None: it reads what the norm of the block gives
+    norm         None: it reads what the norm of the block gives, or, `unnormed`, the stream as it is
     layer_scale  value at the start of a learned factor for each channel; None: there is none
     memory       the stream that it reads besides its own
     """
@@ -29,13 +29,14 @@ class Branch:
     layer_scale: float | None = None
     memory: str | None = None
     entry: str = ""
+    unnormed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class BlockType:
     """A kind of block: `alpha x + scale * out_norm(join(branches))`, each branch reading norm(x). Compared by identity.
 
-    norm         None: there is none, or every branch has its own
+    norm         None: there is none, or no branch reads it
     said_norm    what `norm` says, used or not
     residual     pre, post, sandwich, none; `post` puts the norm after the sum
     join         how several branches become one: sum, mean, concat; "" where there is one

@@ -145,7 +145,7 @@ def _block(recipe: Recipe, name: str, block: BlockType, mixers: Sequence[Mixer])
         }
     structure = _structure(block)
     for key in STRUCTURE:
-        if key in written.model_fields_set and key not in ("mixer", "parallel", "join"):
+        if getattr(written, key) is not None and key not in ("mixer", "parallel", "join"):
             found[key] = "deepnorm" if getattr(written, key) == "deepnorm" else structure[key]
     return found
 

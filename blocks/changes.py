@@ -5,7 +5,8 @@
     value   = YAML on one line, read as strictly as a recipe; null removes a key
 
 A setting is merged as the one key of a recipe that extends this one, by the rules of `blocks.extends`. A path may
-begin with a stage (`stack.depth=24`, `head.lm.tied=true`) where the model has exactly one of that kind.
+begin with a stage (`stack.depth=24`, `head.lm.tied=true`) where the model has exactly one of that kind, or with a
+stream and its stage (`encoder.stack.depth=24`); `model.` may stand before both.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from blocks.recipe import STAGES, Recipe
 from blocks.suggest import did_you_mean
 
 Step: TypeAlias = tuple[str | int, Span]
+_STAGE_KEYS = (*STAGES, "heads")
 _INDEX = re.compile(r"-?[0-9]{1,9}")
 
 
@@ -36,11 +38,12 @@ def changed(
     """
     found: list[Diagnostic] = []
     texts: dict[str, str] = {}
+    written = document.value
     for number, (path, value) in enumerate(_pairs(settings), start=1):
         setting = _Setting(f"{origin} {number}", path if value is None else f"{path}={value}", len(path))
         texts[setting.file] = setting.text
         try:
-            document = setting.made(document)
+            document = setting.made(document, written)
         except RecipeError as error:
             found += error.diagnostics
     if found:
@@ -71,8 +74,8 @@ class _Setting:
     text: str
     equals: int
 
-    def made(self, document: Document) -> Document:
-        """The document with this setting. Raises RecipeError."""
+    def made(self, document: Document, written: Value) -> Document:
+        """The document with this setting; `written` is it without any, as the reader knows it. Raises RecipeError."""
         if "\n" in self.text or "\r" in self.text:
             self._refuse(
                 "B0117", "a setting is one line", 0, 1, "write lists as [a, b] and mappings as {a: 1}"
@@ -82,18 +85,23 @@ class _Setting:
             help = "null removes a key" if self.equals < len(self.text) else "--set d_model=512"
             self._refuse("B0117", "a value is missing: write path=value", 0, self.equals, help)
         leaf = read(self.text, self.file, start=self.equals + 1)
-        steps = self._steps(document.value)
+        steps = self._steps(document.value, written)
         root, place = _put(
             document.value, document.root, steps, leaf.value, located(leaf.root, self.file), ()
         )
         others = {**document.others, self.file: self.text}
-        return Document(root, document.file, document.text, place, path=document.path, others=others)
+        removed = dict(document.removed)
+        if leaf.value is None and isinstance(steps[-1][0], str):
+            removed[tuple(step for step, _ in steps)] = steps[-1][1]
+        return Document(
+            root, document.file, document.text, place, path=document.path, others=others, removed=removed
+        )
 
     def _refuse(self, code: str, message: str, start: int, end: int, help: str | None = None) -> NoReturn:
         span = Span(1, start + 1, max(end, start + 1) + 1)
         raise RecipeError.of(code, message, file=self.file, span=span, help=help)
 
-    def _steps(self, value: Value) -> list[Step]:
+    def _steps(self, value: Value, written: Value) -> list[Step]:
         """The keys and indices of the path, each with its place; short forms are spelled out."""
         parts: list[Step] = []
         for match in re.finditer(r"[^.]*", self.text[: self.equals]):
@@ -110,14 +118,32 @@ class _Setting:
         if first == KEY:
             help = "write it into a recipe of its own"
             self._unknown("extends is followed before settings are made", span, help)
-        if isinstance(value, Mapping) and first not in value and first in (*STAGES, "heads"):
-            parts = [*((step, span) for step in self._only_stage(value, str(first), span)), *parts]
-        return list(self._walk(value, parts))
+        if isinstance(value, Mapping):
+            parts = self._spelled_out(value, parts)
+        return list(self._walk(value, parts, written))
+
+    def _spelled_out(self, recipe: Mapping[str, Value], parts: list[Step]) -> list[Step]:
+        """A path that begins with a stream or a stage, behind `model.` or not, with all that it leaves out."""
+        rest = parts[1:] if parts[0][0] == "model" else parts
+        if not rest or (rest is parts and parts[0][0] in recipe):
+            return parts
+        (first, span), model = rest[0], recipe.get("model")
+        if isinstance(model, dict) and first in model:
+            stages = {first: model[first]}
+            inner = rest[1:]
+            if not inner or inner[0][0] not in _STAGE_KEYS or not isinstance(model[first], list):
+                return [("model", span), *rest]
+            found, parts = self._only_stage(stages, *inner[0]), inner
+        elif first in _STAGE_KEYS:
+            found, parts = self._only_stage(model, str(first), span), rest
+        else:
+            return parts
+        return [*((step, span) for step in found), *parts]
 
     def _unknown(self, message: str, span: Span, help: str | None) -> NoReturn:
         self._refuse("B0118", message, span.column - 1, span.end_column - 1, help)
 
-    def _walk(self, here: Value, parts: list[Step]) -> Iterator[Step]:
+    def _walk(self, here: Value, parts: list[Step], written: Value) -> Iterator[Step]:
         at = 0
         while at < len(parts):
             part, span = parts[at]
@@ -131,15 +157,27 @@ class _Setting:
                 if taken > 1:
                     span = Span(1, span.column, parts[at + taken - 1][1].end_column, self.file)
                 if part not in here and at + taken < len(parts):
-                    known = [*here, *(Recipe.model_fields if at == 0 else ())]
-                    near = did_you_mean(part, known) if part not in known else None
-                    if near:
-                        self._unknown(f"there is no {part!r} in this recipe", span, f"did you mean {near}?")
+                    self._check_new(part, span, written, is_top=at == 0)
                 here = here.get(part)
             else:
                 here = None
             yield part, span
             at += taken
+            written = _inner(written, part)
+
+    def _check_new(self, part: str, span: Span, written: Value, *, is_top: bool) -> None:
+        """Refuse a mapping that no recipe has, or whose name is nearly one that was `written` here."""
+        known = list(written) if isinstance(written, dict) else []
+        if is_top:
+            model = written.get("model") if isinstance(written, dict) else None
+            known += [*Recipe.model_fields, *(model if isinstance(model, dict) else ())]
+            known += _STAGE_KEYS if isinstance(model, list | dict) else ()
+        if part in known:
+            return
+        near = did_you_mean(part, known)
+        if near or is_top:
+            help = f"did you mean {near}?" if near else "begin with blocks, model, a stage or a stream"
+            self._unknown(f"there is no {part!r} in this recipe", span, help)
 
     def _index(self, part: str, span: Span, items: list[Value]) -> int:
         last = len(items) - 1
@@ -150,13 +188,12 @@ class _Setting:
             self._unknown(f"there is no item {part}", span, f"the items count from 0 to {last}")
         return int(part) % len(items)
 
-    def _only_stage(self, recipe: Mapping[str, Value], key: str, span: Span) -> list[str]:
-        """The path of the one stage with a key, without the key."""
-        model = recipe.get("model")
+    def _only_stage(self, model: Value, key: str | int, span: Span) -> list[str | int]:
+        """The path of the one stage with a key in a model, or in some of its streams, without the key."""
         if isinstance(model, str):
             self._unknown(f"the model is a sentence, which has no {key!r}", span, "set depth, or blocks.…")
         streams = model.items() if isinstance(model, dict) else [("", model)]
-        found = [
+        found: list[list[str | int]] = [
             [*(("model", name) if name else ("model",)), str(index)]
             for name, stages in streams
             for index, stage in enumerate(stages if isinstance(stages, list) else ())
@@ -165,9 +202,17 @@ class _Setting:
         if not found:
             self._unknown(f"the model has no {key!r}", span, None)
         if len(found) > 1:
-            shown = ", ".join(".".join([*path, key]) for path in found[:8])
+            shown = ", ".join(".".join(map(str, [*path, key])) for path in found[:8])
             self._unknown(f"the model has {len(found)} of {key!r}", span, f"say which: {shown}")
         return found[0]
+
+
+def _inner(value: Value, part: str | int) -> Value:
+    if isinstance(value, dict) and isinstance(part, str):
+        return value.get(part)
+    if isinstance(value, list) and isinstance(part, int) and part < len(value):
+        return value[part]
+    return None
 
 
 def _joined(parts: Sequence[Step], at: int, count: int) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 
 from blocks.fields import family, fold, numeric_field
-from blocks.naming import MAX_LENGTH, Namer
-from blocks.phrases import PRESETS, Meaning, words_of
+from blocks.naming import MAX_LENGTH, NEGATIONS, Namer
+from blocks.options import PERCENT
+from blocks.phrases import Meaning
 from blocks.recipe import Recipe
 from blocks.resolve import Resolver
 from blocks.said import Range, Said
+from blocks.usual import elided, head_option, usual
 
 _TURNS = {"interleaved", "interleave", "interleaving", "alternating", "alternate", "alternately"}
 _FILLERS = {"a", "an", "the", "with", "using", "decoder", "decoders", "encoder", "only", "in", "of"}
@@ -29,6 +31,8 @@ class Reading(Namer):
         self.scattered: list[Said] = []
         self.settled: dict[str, Said] = {}
         self.groups: list[Range] = []
+        self.shares: Range | None = None
+        """`shared` right before a block."""
 
     # Reading
 
@@ -46,6 +50,8 @@ class Reading(Namer):
             if self.word(self.at) in (",", "and"):
                 join = "and" if "and" in (join, self.word(self.at)) else ","
                 self.at += 1
+            elif phrase and self._shares_one():
+                pass
             elif word in _TURNS:
                 turning = True
                 place = self.place(self.at, self.at + 1)
@@ -57,6 +63,8 @@ class Reading(Namer):
                 join, previous, turning = "", "turns", False
             elif not phrase and self._residual_of_norm(word):
                 join, previous = "", "residual"
+            elif not phrase and word in NEGATIONS and not self.negated_option() and self.negation():
+                join, previous, turning = "", "", False
             elif not phrase and (self.count() or self.size()):
                 join, previous, turning = "", "size", False
             elif (not phrase or self._names_option(join, previous, turning)) and self.wide_option():
@@ -68,6 +76,18 @@ class Reading(Namer):
                 join, turning = "", False
         self._finish(understood=len(self.resolver.problems) == before)
 
+    def _shares_one(self) -> bool:
+        """`attention and shared FFN`: after other blocks, `shared` is about the next one alone."""
+        found = self.book.match(self.words, self.at)
+        if found is None or found[0].kind != "shared" or not (self.turns or "preset" in self.settled):
+            return False
+        after = self.book.match(self.words, found[1])
+        if after is None or after[0].kind not in ("block", "mixer"):
+            return False
+        self.shares = self.place(self.at, found[1])
+        self.at = found[1]
+        return True
+
     def _names_option(self, join: str, previous: str, turning: bool) -> bool:
         """Whether a phrase such as `sliding window`, which means a mixer too, is an option of the blocks before it."""
         found = self.book.match(self.words, self.at)
@@ -78,15 +98,16 @@ class Reading(Namer):
         return numeric_field(found[0].component, self.slice(self.place(self.at, found[1]))) is not None
 
     def _finish(self, *, understood: bool) -> None:
-        self._elided()
+        elided(self)
         preset = self.settled.get("preset")
         if preset is not None:
-            self._usual(preset)
+            usual(self, preset)
+        head_option(self)
         self.spread([*self.turns, *self.scattered, *self.settled.values()], self.report)
         if understood and not self.turns:
             what = "only scattered blocks are named" if self.scattered else "no clause says which blocks"
             self.report("B0503", what, None, "add the blocks that take turns: interleaved Mamba-2 and FFN")
-        if self.resolver.sizes.depth is None and not self.counts:
+        if understood and self.resolver.sizes.depth is None and not self.counts:
             self.report(
                 "B0503", "a sentence needs a depth", None,
                 "add `depth: 24` above `model:`, or say it: 24 blocks, 12 layers",
@@ -94,10 +115,11 @@ class Reading(Namer):
 
     def _start_turns(self, place: Range) -> None:
         if self.turns_range is not None:
-            self._two_turns(place)
+            self.two_turns(place)
         self.turns_range = self.turns_range or place
 
-    def _two_turns(self, place: Range) -> None:
+    def two_turns(self, place: Range) -> None:
+        """Report a second clause that says which blocks take turns."""
         assert self.turns_range is not None
         name, first = self.slice(place), self.slice(self.turns_range)
         self.report(
@@ -145,6 +167,10 @@ class Reading(Namer):
                 self.report("B0501", message, said.range, "8% attention")
                 return ""
             return self._settle(said)
+        said.shared, self.shares = self.shares, None
+        if share is None and self.value(self.at) is not None and self.word(self.at + 1) in PERCENT:
+            share = said.share = self._share()
+            said.range = (said.range[0], self.words[self.at - 1].end)
         if fold(self.word(self.at)) in _NOUNS:
             self.at += 1
         self.part(said)
@@ -195,7 +221,7 @@ class Reading(Namer):
             and bool(self.turns or turning or self.lost)
         )
         if self.turns_range is not None and not goes_on and not self._replaces(said):
-            self._two_turns(said.range)
+            self.two_turns(said.range)
             return
         self.closed = self.closed or (join == "and" and bool(self.turns))
         self.turns.append(said)
@@ -204,10 +230,11 @@ class Reading(Namer):
 
     def _replaces(self, said: Said) -> bool:
         """Whether a block takes the place of another one that a preset would have."""
-        kinds = {self._family(turn) for turn in self.turns}
-        return "preset" in self.settled and self._family(said) not in kinds
+        kinds = {self.family_of(turn) for turn in self.turns}
+        return "preset" in self.settled and self.family_of(said) not in kinds
 
-    def _family(self, said: Said) -> str:
+    def family_of(self, said: Said) -> str:
+        """attention, recurrence or feed-forward; the name of a block of the recipe."""
         cls = said.meaning.component
         return family(cls) if cls is not None else str(said.meaning.value)
 
@@ -238,7 +265,7 @@ class Reading(Namer):
             )  # fmt: skip
         return said.meaning.kind
 
-    # Groups and presets
+    # Groups
 
     def _group(self, turning: bool) -> None:
         """Read `parallel attention and FFN`: branches of one block."""
@@ -273,41 +300,3 @@ class Reading(Namer):
         for index, said in enumerate(members):
             self._turn(said, "and" if index else ",", "turns", turning or index > 0)
         self.closed = False
-
-    def _elided(self) -> None:
-        """`sliding window 128` where no block takes a window: the attention of that name."""
-        for option in list(self.wide):
-            if not self.turns or self.takers(option, [*self.turns, *self.scattered]):
-                continue
-            said = self.elided(option)
-            if said is not None:
-                self.wide.remove(option)
-                after = [index for index, turn in enumerate(self.turns) if turn.range > said.range]
-                self.turns.insert(after[0] if after else len(self.turns), said)
-
-    def _usual(self, preset: Said) -> None:
-        """Add the usual blocks of `Transformer` for which the sentence names no other of their family."""
-        usual: list[Said] = []
-        for phrase in PRESETS[str(preset.meaning.value)]:
-            words = words_of(phrase)
-            found = self.book.match(words, 0)
-            if found is None:
-                self.report(
-                    "B0501",
-                    f"{self.slice(preset.range)!r} needs {phrase}, which no plugin has",
-                    preset.range,
-                    None,
-                )
-                return
-            usual.append(Said(found[0], preset.range, dict(found[0].options)))
-        order = [self._family(said) for said in usual]
-        kinds = [self._family(turn) for turn in self.turns]
-        if self.turns and not set(kinds) & set(order) and not self.groups:
-            self._two_turns(preset.range)
-            return
-        missing = [said for said in usual if self._family(said) not in kinds]
-        if not self.groups and set(kinds) <= set(order) and not any(turn.part for turn in self.turns):
-            self.turns = sorted([*self.turns, *missing], key=lambda said: order.index(self._family(said)))
-        else:
-            self.turns += missing
-        self.turns_range = self.turns_range or preset.range

@@ -98,15 +98,31 @@ def _run(arguments: list[str]) -> int:
         raise UsageError.of("B0805", f"there is no command {name!r}", help=help)
     if name != "plugins":  # which shows them
         _name_culprits(registry)
-    return _command(registry.find("command", name), arguments[at + 1 :], registry)
+    try:
+        return _command(registry.find("command", name), arguments[at + 1 :], registry)
+    finally:
+        _name_passed_over(registry)
 
 
 def _name_culprits(registry: Registry) -> None:
-    """One line on stderr for each plugin that failed: what follows goes on without it."""
-    for plugin in registry.plugins:
-        if plugin.error:
-            title = plain(f"{plugin.title} is left out: {plugin.error}")
-            print(f"warning[{plugin.code}]: {title} (see `blocks plugins`)", file=sys.stderr)
+    """One line on stderr about the plugins that failed: what follows goes on without them."""
+    failed = [plugin for plugin in registry.plugins if plugin.error]
+    if len(failed) == 1:
+        _warn(failed[0].code, f"{failed[0].title} is left out: {failed[0].error}")
+    elif failed:
+        names = ", ".join(plugin.title.removeprefix("plugin ") for plugin in failed)
+        _warn(failed[0].code, f"{len(failed)} plugins are left out: {names}")
+
+
+def _name_passed_over(registry: Registry) -> None:
+    """One line on stderr for each component that no sentence can name, as its plugin fails."""
+    for error in registry.passed_over.values():
+        for found in error.diagnostics:
+            _warn(found.code, found.message)
+
+
+def _warn(code: str, message: str) -> None:
+    print(f"warning[{code}]: {plain(message)} (see `blocks plugins`)", file=sys.stderr)
 
 
 def _parser() -> Parser:

@@ -199,7 +199,8 @@ CODES: dict[str, Code] = {
     ),
     "B0206": Code(
         "not a name",
-        "A name is letters and digits, joined by `_`, `.`, `+` or `-`.",
+        "A name is letters and digits, joined by `_`, `.`, `+` or `-`. Some are taken: by Python, by nn.Module, and "
+        "that of a block's own stack.",
         wrong="recipe: ../other",
         right="recipe: other",
     ),
@@ -452,13 +453,14 @@ CODES: dict[str, Code] = {
     ),
     "B0402": Code(
         "scattered blocks do not fit",
-        "There are more scattered blocks than places for them.",
+        "There are more scattered blocks than places for them, or nothing but them.",
         wrong="depth: 10\nscatter: {attention: 12}",
         right="depth: 10\nscatter: {attention: 2}",
     ),
     "B0403": Code(
         "scatter names one block",
-        "`scatter` takes one block with its share or count, and optionally `before`.",
+        "`scatter` takes one block with its share or count, and optionally `before`; it is none of those that are "
+        "interleaved.",
         wrong="scatter: {attention: 8%, mamba: 10%}",
         right="scatter: {attention: 8%}",
     ),
@@ -562,6 +564,19 @@ CODES: dict[str, Code] = {
         "norms. Adapters may differ.",
         wrong="a: {mixer: mlp, d_ff: 512, share: ffn}\nb: {mixer: mlp, d_ff: 1024, share: ffn}",
         right="a: {mixer: mlp, d_ff: 512, share: ffn}\nb: {mixer: mlp, d_ff: 512, share: ffn}",
+    ),
+    "B0420": Code(
+        "overrides that contradict each other",
+        "Two selectors name one block, and give one of its keys different values. The order of overrides means "
+        "nothing; selectors that have no block in common say what each of them means.",
+        wrong='override: {attention: {n_heads: 4}, "attention[0]": {n_heads: 2}}',
+        right='override: {"attention[1:]": {n_heads: 4}, "attention[0]": {n_heads: 2}}',
+    ),
+    "B0421": Code(
+        "an override that changes nothing",
+        "An override names blocks, and what is different there.",
+        wrong="override: {attention: {}}",
+        right="override: {attention: {n_heads: 4}}",
     ),
     # B05: sentences
     "B0501": Code(
@@ -697,7 +712,8 @@ CODES: dict[str, Code] = {
     ),
     "B0609": Code(
         "a plugin registers something of another kind",
-        "What a plugin registers as a mixer is a subclass of blocks.Mixer, and so for every kind.",
+        "What a plugin registers as a mixer is a subclass of blocks.Mixer, and so for every kind; its phrases, "
+        "adjectives, symbol and ops are of the types that blocks.Component says.",
         wrong='register("retention", "blocks_retention.module:Retention")   # the nn.Module',
         right='register("retention", "blocks_retention.specs:Retention")    # the declaration',
     ),
@@ -734,6 +750,14 @@ CODES: dict[str, Code] = {
         "called so.",
         wrong="blocks new-plugin mamba2",
         right="blocks new-plugin my-mamba",
+    ),
+    "B0615": Code(
+        "a plugin's component fails",
+        "A method of a component that a plugin declares raised an error, or returned something else than "
+        "blocks.Component says. The message names the method, the component and the distribution; with "
+        "BLOCKS_TRACEBACK=1 in the environment the program shows where.",
+        wrong="def out_width(self, width): return str(width)",
+        right="def out_width(self, width): return width",
     ),
     # B07: graph, shapes, capabilities
     "B0701": Code(

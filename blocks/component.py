@@ -239,6 +239,13 @@ class Head(Component):
         """Parameters of this head that are parameters of the embedding: {"weight": "weight"}."""
         return {}
 
+    def needs_later(self) -> str | None:
+        """What helps where every mixer is causal, if the head reads tokens that have to see later ones; else None.
+
+        A mixer that reads another stream is enough. Called once bound.
+        """
+        return None
+
 
 class Score(Component):
     """How well queries fit the keys of a memory. Its module has two methods, so that keys are projected once:

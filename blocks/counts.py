@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from blocks.component import Component
-from blocks.fields import fold
-from blocks.options import OptionReader
+from blocks.fields import adjectives, fold, meant
+from blocks.options import Option, OptionReader
 from blocks.phrases import Phrasebook, Word, words_of
 from blocks.said import Count, Range, Said, Size
 
@@ -143,7 +143,7 @@ class CountReader(OptionReader):
             if value is None:
                 end += self.word(end) in ("of", "=")
                 value, end = self._whole(end), end + 1
-            if value is not None:
+            if value is not None and value > 0:
                 self.sizes.append(Size(name, value, self.place(self.at, end)))
                 self.at = end
                 return True
@@ -153,7 +153,9 @@ class CountReader(OptionReader):
 
     def wide_option(self) -> bool:
         """Read `8 heads`, `window of 128`, `QK-norm`, `no bias`: an option of every block that has it."""
-        ends = [found[3] for cls in self.book.components for found in [self.option(cls)] if found is not None]
+        ends = [
+            found[3] for cls in self.book.components for found in [self.wide_in(cls)] if found is not None
+        ]
         mixer = self.book.match(self.words, self.at + (self.value(self.at) is not None))
         if not ends or (
             mixer is not None and (mixer[1] > max(ends) or self.word(max(ends)) in ("in", "every"))
@@ -163,15 +165,35 @@ class CountReader(OptionReader):
         self.at = max(ends)
         return True
 
+    def negated_option(self) -> bool:
+        """Whether an option is denied here, `no sliding window`, and no clause that has a longer name."""
+        found = self.book.match(self.words, self.at + 1)
+        if found is not None and found[0].component is None:
+            return False
+        ends = [one[3] for cls in self.book.components for one in [self.option(cls)] if one is not None]
+        return bool(ends) and (found is None or max(ends) >= found[1])
+
+    def wide_in(self, cls: type[Component]) -> Option | None:
+        """The option at `at` of a component; `GELU` alone says the choice of one that a mixer has."""
+        found = self.option(cls)
+        if found is not None or cls.kind != "mixer":
+            return found
+        for end, text in self._names(self.at):
+            for adjective, options in adjectives(cls) if self.ends(end) else ():
+                name = next(iter(options), "")
+                if len(options) == 1 and name == "activation" and fold(adjective) == fold(text):
+                    return name, options[name], self.place(self.at, end), end
+        return None
+
     def takers(self, option: Wide, found: Iterable[Said]) -> list[tuple[Said, str, object, Range]]:
         """Which of what was said takes an option, with its name, value and place there."""
         self.at, before = option.start, self.at
         taken = []
         for said in found:
             cls: type[Component] | None = said.meaning.component
-            one = self.option(cls) if cls is not None else None
-            if one is not None and one[3] == option.end:
-                taken.append((said, *one[:3]))
+            one = self.wide_in(cls) if cls is not None else None
+            if cls is not None and one is not None and one[3] == option.end:
+                taken += [(said, name, *one[1:3]) for name in meant(cls, one[0])]
         self.at = before
         return taken
 
@@ -179,9 +201,20 @@ class CountReader(OptionReader):
         """Give the options that stand alone to all that take them and say nothing else; report those for none."""
         for option in self.wide:
             taken = self.takers(option, found)
-            for said, name, value, place in taken:
-                if name not in said.options:
-                    said.options[name], said.places[name] = value, place
+            free = [one for one in taken if one[1] not in one[0].options]
+            for said, name, value, place in free:
+                said.options[name], said.places[name] = value, place
+            for said, name, value, _ in taken if not free else ():
+                if said.options[name] != value:
+                    where = said.places.get(name, said.range)
+                    report(
+                        "B0502",
+                        f"{self.slice(option.range)!r} contradicts {self.slice(where)!r}",
+                        option.range,
+                        "keep one of them",
+                        (where, "said here"),
+                    )
+                    break
             if not taken:
                 text = self.slice(option.range)
                 report(

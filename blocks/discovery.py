@@ -12,7 +12,7 @@ from typing import Any
 
 from blocks.collect import PluginFaultError, Registered, check_api, collect, stated_api
 from blocks.diagnostics import PluginError, UsageError
-from blocks.quarantine import TO_REGISTER, TooLongError, apart, is_ready, timeout
+from blocks.quarantine import TO_REGISTER, LeftError, TooLongError, apart, is_ready, timeout
 from blocks.suggest import did_you_mean
 
 FIRST_PARTY = "blocks-dsl"
@@ -125,6 +125,6 @@ def trusted(plugin: Plugin) -> bool:
 
 def reason(error: BaseException) -> str:
     """An error in one line."""
-    if isinstance(error, PluginFaultError | TooLongError):
+    if isinstance(error, PluginFaultError | TooLongError | LeftError):
         return str(error)
     return f"{type(error).__name__}: {error}".splitlines()[0] if str(error) else type(error).__name__

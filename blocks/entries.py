@@ -64,9 +64,9 @@ class Entries:
                 prefix = use.prefix if ways else ""
         if memory:
             given["memory"] = memory
-        if self.shared is not None and alone:
-            given["share"] = True
-            places["share"] = self.shared.range
+        shared = said.shared or (self.shared.range if self.shared is not None else None)
+        if shared is not None and alone:
+            given["share"], places["share"] = True, shared
         if named and not prefix:
             name = str(said.meaning.value)
             if given != before:
@@ -179,6 +179,15 @@ class Entries:
                 "B0507", f"{name} looks back only, and {wish!r} wants every block to look both ways", said.range,
                 "name blocks that can, such as attention", (form.range, "asked for here"),
             )  # fmt: skip
+        for name, value in (options or {}).items():
+            if said.options.get(name, value) != value and said.range not in self._refused:
+                self._refused.add(said.range)
+                form, where = self.reading.settled["form"], said.places.get(name, said.range)
+                asked, text = self.reading.slice(form.range), self.reading.slice(where)
+                self.reading.report(
+                    "B0502", f"{text!r} contradicts {asked!r}, whose encoder looks both ways", where,
+                    "leave one of them out", (form.range, "asked for here"),
+                )  # fmt: skip
         return {name: value for name, value in (options or {}).items() if name not in said.options}
 
     # Names

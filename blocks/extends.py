@@ -10,7 +10,7 @@ choice follows the choice: another `mixer` resets the block's other options, as 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -49,6 +49,7 @@ def extended(document: Document) -> Document:
     if len(chain) == 1:
         return document
     texts = {name: text for link in reversed(chain) for name, text in link.sources.items()}
+    removed: dict[tuple[str | int, ...], Span] = {}
     value, place = chain[-1].value, located(chain[-1].root, chain[-1].file)
     for link in reversed(chain[:-1]):
         assert isinstance(value, dict)
@@ -57,8 +58,33 @@ def extended(document: Document) -> Document:
             del value[own], place.items[own], place.keys[own]
         patch = {key: inner for key, inner in link.value.items() if key != KEY}
         root = link.root if link is document else located(link.root, link.file)
+        removed |= dict(_removals(value, patch, root, ()))
         value, place = merged(value, place, patch, root, ())
-    return Document(value, document.file, document.text, place, path=document.path, others=texts)
+    gone = {path: span for path, span in removed.items() if not _has(value, path)}
+    return Document(
+        value, document.file, document.text, place, path=document.path, others=texts, removed=gone
+    )
+
+
+def _removals(
+    base: Value, patch: Value, place: Place, path: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], Span]]:
+    """Paths of what a patch takes out of the base, and where it says so."""
+    if not isinstance(base, dict) or not isinstance(patch, dict):
+        return
+    for key in patch.keys() & base.keys():
+        if patch[key] is not None:
+            yield from _removals(base[key], patch[key], place.items[key], (*path, key))
+        elif not _is_slot(path):
+            yield (*path, key), place.keys[key]
+
+
+def _has(value: Value, path: tuple[str | int, ...]) -> bool:
+    for key in path:
+        if not isinstance(value, dict) or key not in value:
+            return False
+        value = value[key]
+    return True
 
 
 def _identity(document: Document) -> Path | None:

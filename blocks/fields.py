@@ -33,8 +33,14 @@ SYNONYMS = {
     "query-key norm": "QK-norm",
     "QK normalization": "QK-norm",
     "QKNorm": "QK-norm",
+    "logit softcap": "logit cap",
+    "logit soft cap": "logit cap",
 }
 """What a person may call an option -> what it is called."""
+
+BIASES = "biases"
+"""The option of a component that has several biases and none that is called `bias`."""
+_BIAS = "bias"
 
 TOKENS = ("window", "max_len")
 """Options that a bare number after a component sets: `of 4096`, in tokens."""
@@ -65,7 +71,19 @@ def _called(cls: type[Component], number: bool) -> Mapping[str, str]:
             for called in (name, short):
                 found.setdefault(fold(called).rstrip("s"), name)
     found.pop("", None)
+    if not number and biases(cls):
+        found.setdefault(_BIAS.rstrip("s"), BIASES)
     return found
+
+
+def biases(cls: type[Component]) -> list[str]:
+    """The switches that are all meant where one says no more than `bias`."""
+    return [name for name in cls.model_fields if name.endswith(_BIAS) and is_switch(cls, name)]
+
+
+def meant(cls: type[Component], name: str) -> list[str]:
+    """The fields that an option sets: itself, or all biases."""
+    return biases(cls) if name in (_BIAS, BIASES) and biases(cls) else [name]
 
 
 def is_number(cls: type[Component], name: str) -> bool:
@@ -85,7 +103,7 @@ def slot_kind(cls: type[Component], name: str) -> str | None:
 
 def choices(cls: type[Component], name: str) -> tuple[str, ...]:
     """The words that an option chooses from."""
-    members = members_of(cls.model_fields[name].annotation)
+    members = members_of(cls.model_fields[name].annotation) if name in cls.model_fields else ()
     found = [value for member in members if get_origin(member) is Literal for value in get_args(member)]
     return tuple(value for value in found if isinstance(value, str))
 

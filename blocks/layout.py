@@ -123,11 +123,27 @@ def weave(
         raise LayoutError("B0403", "scatter names exactly one block", ("scatter",), help)
     name, value = next(iter(options.items())) if options else ("", 0)
     size = len(members)
+    if name in members:
+        raise LayoutError(
+            "B0403",
+            f"{name} is scattered among blocks that it is one of",
+            ("scatter", name),
+            "scatter a block that is not interleaved, or leave out scatter",
+            related=((("interleave",), "it takes turns here"),),
+        )
 
     def leftover(length: int) -> int:
         return (length - scattered(value, length, ("scatter", name))) % size
 
     count = scattered(value, depth, ("scatter", name))
+    if count and count == depth:
+        raise LayoutError(
+            "B0402",
+            f"all {depth} blocks are scattered ones, and none is left for {', '.join(members)}",
+            ("scatter", name),
+            f"cycle: [{name}] for {name} alone, or a smaller share",
+            related=((("interleave",), "these stand nowhere"),),
+        )
     if leftover(depth):
         fits = nearest_depths(lambda d: _fits(leftover, d), depth)
         rest = f" besides {count} {name}" if count else ""

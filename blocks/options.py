@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from blocks.component import Component
 from blocks.expressions import ExpressionError, evaluate
 from blocks.fields import (
+    BIASES,
     TOKENS,
     adjectives,
     choices,
     field_named,
     fold,
     is_switch,
+    meant,
     numeric_field,
     option_names,
     position_field,
     slot_kind,
 )
-from blocks.phrases import Phrasebook, Word
+from blocks.phrases import MINUS, Phrasebook, Word
 from blocks.said import DEFAULT, Range, Said
 
 JOINS = (",", "and")
+PERCENT = ("%", "percent")
 _NEGATIONS = {"no", "without"}
+_TIMES = re.compile(r"(\d+(?:\.\d+)?)x")
 
 Option = tuple[str, Any, Range, int]
 """An option, its value, its place, and the index of the word after it."""
@@ -70,6 +75,9 @@ class OptionReader:
             if found is not None and self.word(begin) != "of":  # attention and FFN with RoPE: another clause
                 self.at = begin + 1
                 return None
+            if self._scattered(begin + 1):
+                self.at = begin
+                return None
             end = begin + 1
             while end < len(self.words) and self.words[end].text not in JOINS:
                 end += 1
@@ -79,6 +87,12 @@ class OptionReader:
         self._list(said, cls, begin)
         return None
 
+    def _scattered(self, index: int) -> bool:
+        """Whether `8% attention` or `4 attention layers` stands here, which is a clause of its own."""
+        after = index + 1 + (self.word(index + 1) in PERCENT)
+        found = self.book.match(self.words, after) if self.value(index) is not None else None
+        return found is not None and found[0].kind in ("block", "mixer")
+
     def _tokens(self, said: Said, cls: type[Component], index: int) -> bool:
         """Read a bare number, in tokens: `of 4096`, `of 4,096 tokens`, `128`."""
         name = next((name for name in TOKENS if name in cls.model_fields), None)
@@ -86,6 +100,8 @@ class OptionReader:
         after = index + 1 + (self.word(index + 1) in ("tokens", "token"))
         # a number that counts something else is no window: `of 8 heads`
         if name is None or value is None or (not self.ends(after) and self._counts(cls, index)):
+            return False
+        if self.word(after) in PERCENT:
             return False
         said.options[name], said.places[name] = value, self.place(index, index + 1)
         self.at = after
@@ -105,7 +121,7 @@ class OptionReader:
         while (option := self.option(cls, named=named)) is not None:
             named = named and self.option(cls) is None
             name, value, place, last = option
-            said.options[name], said.places[name] = value, place
+            self._give(said, cls, name, value, place)
             self.at = last
             if self.word(last) != "and":
                 break
@@ -140,11 +156,18 @@ class OptionReader:
                 self.at = stop
                 continue
             name, value, place, self.at = option
-            said.options[name], said.places[name] = value, place
+            self._give(said, cls, name, value, place)
         self.at = end
         last = self.words[end - 1].end
         said.range = (said.range[0], last + (self.text[last : last + 1] == ")"))
         return wrong
+
+    @staticmethod
+    def _give(said: Said, cls: type[Component], name: str, value: Any, place: Range) -> None:
+        for field in meant(cls, name):
+            if field != name and field in said.places:  # no conv bias, bias
+                continue
+            said.options[field], said.places[field] = value, place
 
     # One option
 
@@ -168,6 +191,10 @@ class OptionReader:
     def _numeric(self, cls: type[Component], start: int) -> Option | None:
         """`8 kv heads`, `window of 4096`, `theta 500000`."""
         value = self.value(start)
+        times = _TIMES.fullmatch(self.word(start))
+        if times is not None and self.word(start + 1) == "expansion" and "d_ff" in cls.model_fields:
+            end = start + 2 + (self.word(start + 2) == "factor")
+            return "d_ff", f"{times[1]} * d_model", self.place(start, end), end
         for end, text in self._names(start + (value is not None)):
             name = numeric_field(cls, text)
             if name is None:
@@ -188,6 +215,9 @@ class OptionReader:
             if name is None:
                 continue
             place = self.place(start, end)
+            if name == BIASES:
+                none = self.word(end) == "none"
+                return name, not (negated or none), place, end + none
             kind = slot_kind(cls, name)
             if negated or self.word(end) == "none":
                 value: Any = "none" if kind else False if is_switch(cls, name) else None
@@ -234,10 +264,10 @@ class OptionReader:
     def value(self, index: int) -> int | float | None:
         """The number at a word, units included."""
         text = self.word(index)
-        if not text[:1].isdigit():
+        if not text.lstrip(MINUS)[:1].isdigit():
             return None
         try:
-            return evaluate(self.words[index].text, {})
+            return evaluate(self.words[index].text.replace(MINUS[1], MINUS[0]), {})
         except ExpressionError:
             return None
 

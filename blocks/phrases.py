@@ -19,6 +19,8 @@ from blocks.recipe import Block
 from blocks.registry import Registry
 from blocks.suggest import did_you_mean
 
+MINUS = "-−"
+"""Signs of a number that is below zero."""
 MAX_WORDS = 8  # of one phrase
 KINDS = ("mixer", "norm", "position", "head", "score")
 NAMED_ALONE = ("mixer", "norm", "position")
@@ -104,7 +106,8 @@ class Meaning:
 
 
 _WORD = re.compile(
-    r"(?P<number>\d{1,3}(?:,\d{3})+(?!\w)|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\w*|\.\d+)"
+    rf"(?P<number>(?:(?<![^\s(,;])[{MINUS}](?=\d))?"
+    r"(?:\d{1,3}(?:,\d{3})+(?!\w)|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\w*|\.\d+))"
     r"|(?P<word>\w+)|(?P<join>[&+])|(?P<comma>[,;])|(?P<open>\()|(?P<close>\))|(?P<sign>[^\s\-‐‑–—/.:])"
 )
 
@@ -191,8 +194,9 @@ class Phrasebook:
         """The meaning of the longest phrase at `start`, adjectives before it, and the index after it."""
         found: tuple[Meaning, int] | None = None
         for length, key in _keys(words, start):
-            if key in self._table:
-                found = self._table[key], start + length
+            meaning = self._table.get(key) or self._table.get(key[:-1] if key[3:].endswith("s") else key)
+            if meaning is not None:
+                found = meaning, start + length
                 break
         for length, key in _keys(words, start):
             if key in self._adjectives and depth < 3:
@@ -258,7 +262,8 @@ def _components(registry: Registry) -> Iterator[tuple[str, str, type[Component]]
             name = f"{entry.plugin.distribution}:{entry.name}" if twice else entry.name
             try:
                 cls = entry.load()
-            except PluginError:
+            except PluginError as error:
+                registry.passed_over[f"{kind} {name}"] = error
                 continue
             if isinstance(cls, type) and issubclass(cls, Component):
                 yield kind, name, cls

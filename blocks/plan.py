@@ -7,15 +7,15 @@ thousand blocks holds a handful of components.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain
 
 from blocks.blocktype import BlockType, Layer
-from blocks.component import Component, Position, Sizes, Tokenizer
+from blocks.component import Component, Position, Tokenizer
 from blocks.diagnostics import RecipeError
 from blocks.names import is_reserved, is_reserved_key
+from blocks.planned import Plan, PlannedStage, PlannedStream
 from blocks.recipe import Recipe, Stack, Stage
 from blocks.registry import Registry
 from blocks.resolve import Resolver
@@ -28,100 +28,6 @@ __all__ = ["MAX_PARAMS", "BlockType", "Layer", "Plan", "PlannedStage", "PlannedS
 
 MAX_PARAMS = 2 * 10**12
 STAGE_KINDS = {"embed": "embedding", "position": "position", "norm": "norm", "head": "head", "heads": "head"}
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class PlannedStage:
-    """One step of a stream: a component, or the blocks of a stack.
-
-    path    of the module: embed, decoder.layers, heads.answer
-    name    of the output, for one of several heads
-    width   channels of its input; `out_width` those of its output
-    """
-
-    path: str
-    role: str
-    component: Component | None = None
-    layers: tuple[Layer, ...] = ()
-    origin: Path = ()
-    vocabulary: Mapping[str, BlockType] = field(default_factory=dict)
-    stream: str = ""
-    name: str = ""
-    width: int = 0
-    out_width: int = 0
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class PlannedStream:
-    """A pipeline from tokens to its last stage. `name` is "" where it is the only one."""
-
-    name: str
-    stages: tuple[PlannedStage, ...]
-
-    @property
-    def memories(self) -> tuple[str, ...]:
-        """The streams that its blocks read."""
-        layers = chain.from_iterable(stage.layers for stage in self.stages)
-        return tuple(dict.fromkeys(name for layer in layers for name in layer.type.memories))
-
-    @property
-    def has_head(self) -> bool:
-        """Whether it ends in a head, or in several."""
-        return any(stage.role == "head" for stage in self.stages)
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """Everything the compiler needs, and nothing left to look up."""
-
-    name: str
-    about: str
-    sizes: Sizes
-    streams: tuple[PlannedStream, ...]
-    tokenizer: Tokenizer | None
-    recipe: Recipe = field(repr=False)
-    canonical: Recipe = field(repr=False)
-    aliases: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False)
-    """Paths of `canonical` that a sentence stands for -> their characters in it."""
-    shares: tuple[Share, ...] = ()
-    vocabulary: Mapping[str, BlockType] = field(default_factory=dict)
-    """Every entry of `blocks:`, as it is used first."""
-
-    @property
-    def stages(self) -> tuple[PlannedStage, ...]:
-        """The stages of all streams, in order."""
-        return tuple(chain.from_iterable(stream.stages for stream in self.streams))
-
-    @property
-    def layers(self) -> list[Layer]:
-        """The blocks of all stacks, in order."""
-        return list(chain.from_iterable(stage.layers for stage in self.stages))
-
-    @property
-    def pattern(self) -> str:
-        """One letter a block; a space between streams."""
-        return " ".join(
-            "".join(layer.symbol for stage in stream.stages for layer in stage.layers)
-            for stream in self.streams
-        ).strip()
-
-    @property
-    def parameters(self) -> int:
-        """Parameters of the model; shared ones count once."""
-        kinds = Counter(layer.type for layer in self.layers)
-        total = sum(kind.parameters * count for kind, count in kinds.items())
-        total += sum(
-            stage.component.cost().parameters(stage.width)
-            for stage in self.stages
-            if stage.component is not None
-        )
-        return total - sum(share.parameters for share in self.shares)
-
-    def _repr_html_(self) -> str:
-        """The kinds of block and the pattern, for notebooks."""
-        from blocks.api import page
-
-        return page(self)
 
 
 def make_plan(recipe: Recipe, *, registry: Registry | None = None, max_params: int = MAX_PARAMS) -> Plan:
@@ -240,7 +146,8 @@ class _Planner:
             for name, block in stage.vocabulary.items():
                 used.setdefault(name, block)
         widths = {stream.name: stream.stages[-1].out_width for stream in streams if stream.stages}
-        alone = Vocabulary(self.resolver, recipe, Stack(norm="none", residual="none"), ("model",), widths, 1)
+        stack = Stack(norm="none", residual="none")
+        alone = Vocabulary(self.resolver, recipe, stack, ("model",), widths, lambda: 1.0, alone=True)
         inside = {name: used[whole].width for whole in used for name in recipe.blocks[whole].parallel or ()}
         for name in recipe.blocks:
             if name not in used:
@@ -302,12 +209,27 @@ class _Planner:
             taken = Paths(name, {item.stack.name for item in items if item.stack is not None})
             stages: list[PlannedStage] = []
             for index, item in enumerate(items):
-                for stage in self._stage(recipe, item, (*here, index), width, taken, widths):
+                for stage in self._stage(recipe, item, name, (*here, index), width, taken, widths):
                     stages.append(replace(stage, stream=name))
                     width = stage.out_width
             found.append(PlannedStream(name, tuple(stages)))
             widths[name] = width
         return found
+
+    def _readers(self, recipe: Recipe, stream: str) -> int:
+        """Blocks of the longest stack that reads a stream; what is wrong with it is reported when it is planned."""
+        names = list(recipe.streams)
+        found = self.resolver.start_again()
+        lengths = [
+            StackPlanner(
+                self.resolver, recipe, item.stack, ("model", later, index, "stack"), item.stack.name, {}
+            ).reading(stream)
+            for later in names[names.index(stream) + 1 :]
+            for index, item in enumerate(recipe.streams[later])
+            if item.stack is not None
+        ]
+        self.resolver.problems = found
+        return max(lengths, default=0)
 
     def _reserved(self, what: str, name: str, path: Path) -> None:
         self.resolver.report(
@@ -319,7 +241,14 @@ class _Planner:
         )
 
     def _stage(
-        self, recipe: Recipe, item: Stage, path: Path, width: int, taken: Paths, widths: Mapping[str, int]
+        self,
+        recipe: Recipe,
+        item: Stage,
+        stream: str,
+        path: Path,
+        width: int,
+        taken: Paths,
+        widths: Mapping[str, int],
     ) -> Iterator[PlannedStage]:
         key = item.key
         here = (*path, key)
@@ -328,7 +257,9 @@ class _Planner:
             if is_reserved(value.name):
                 self._reserved("stack", value.name, (*here, "name"))
             name = taken.free(value.name)
-            planner = StackPlanner(self.resolver, recipe, value, here, name, widths)
+            planner = StackPlanner(
+                self.resolver, recipe, value, here, name, widths, lambda: self._readers(recipe, stream)
+            )
             layers = planner.layers(width)
             if layers is None:
                 share_layers(planner.made, self.owners, self.resolver)

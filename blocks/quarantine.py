@@ -28,6 +28,10 @@ class TooLongError(Exception):
     """An import was not done in time."""
 
 
+class LeftError(ImportError):
+    """An import would have ended the program; its text is a whole sentence about that."""
+
+
 class Stopped(BaseException):
     """Raised in the thread of an import that is given up; no `except Exception` of a plugin holds it."""
 
@@ -59,7 +63,7 @@ def apart(work: Callable[[], Any], *, module: str, seconds: float) -> tuple[Any,
     """What `work` returns, which imports `module`, and the settings that it changed, which are put back.
 
     Output goes to stderr: what a plugin prints is no part of ours. Raises TooLongError, at once for a module that
-    was given up before; ImportError for an import that would have ended the program; or what `work` raises.
+    was given up before; LeftError for an import that would have ended the program; or what `work` raises.
     """
     if module in _given_up:
         raise TooLongError(_given_up[module])
@@ -90,7 +94,7 @@ def apart(work: Callable[[], Any], *, module: str, seconds: float) -> tuple[Any,
     if raised:
         if isinstance(raised[0], Exception):
             raise raised[0]
-        raise ImportError(_named(raised[0])) from raised[0]
+        raise LeftError(_named(raised[0])) from raised[0]
     return returned[0], tuple(changed)
 
 

@@ -11,20 +11,23 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any
 
 import yaml
 
 from blocks.builder import MAX_DEPTH, MAX_NODES, Builder, Place, Value
-from blocks.diagnostics import Problems, RecipeError, Span, split_lines
+from blocks.diagnostics import Label, Problems, RecipeError, Span, split_lines
 from blocks.repeats import normalise
 from blocks.suggest import did_you_mean
 from blocks.syntax import explain_syntax
 
 MAX_BYTES = 1 << 20
+_OPENED = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
+"""Files that the caller of the program opened for it, whatever they are."""
 
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where the wheel has it
 
@@ -36,7 +39,8 @@ class Document:
     """A text that was read: its plain `value`, and the place of each part of it.
 
     `path` is the file that it came from, None for a text. Parts may come from other texts, those of the recipes
-    that it extends and of settings: their spans name the file, and `others` has the text of each.
+    that it extends and of settings: their spans name the file, and `others` has the text of each. `removed` has
+    the places that took something out of them, by its path.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Document:
         *,
         path: Path | None = None,
         others: Mapping[str, str] | None = None,
+        removed: Mapping[tuple[str | int, ...], Span] | None = None,
     ) -> None:
         self.value = value
         self.file = file
@@ -55,6 +60,7 @@ class Document:
         self.root = root
         self.path = path
         self.others = dict(others or {})
+        self.removed = dict(removed or {})
         self._lines: dict[str, list[str]] = {}
 
     def __repr__(self) -> str:
@@ -106,7 +112,32 @@ class Document:
 
     def problems(self) -> Problems:
         """Return an empty collector of findings about this text."""
-        return Problems(self.file, self.text, self.others)
+        return _Problems(self) if self.removed else Problems(self.file, self.text, self.others)
+
+
+class _Problems(Problems):
+    """Findings, each with a note where what it names was removed."""
+
+    def __init__(self, document: Document) -> None:
+        super().__init__(document.file, document.text, document.others)
+        self._removed = document.removed
+
+    def add(
+        self,
+        code: str,
+        message: str,
+        *,
+        at: Span | None = None,
+        label: str = "",
+        notes: Iterable[Label] = (),
+        help: str | None = None,
+    ) -> None:
+        taken = [
+            Label(span, f"{path[-1]} is removed here")
+            for path, span in self._removed.items()
+            if repr(path[-1]) in message
+        ]
+        super().add(code, message, at=at, label=label, notes=(*notes, *taken), help=help)
 
 
 def read_file(path: str | os.PathLike[str], *, name: str | None = None) -> Document:
@@ -116,6 +147,14 @@ def read_file(path: str | os.PathLike[str], *, name: str | None = None) -> Docum
     """
     name = os.fspath(path) if name is None else name
     try:
+        mode = Path(path).stat().st_mode
+        if not S_ISREG(mode) and not S_ISDIR(mode) and not str(path).startswith(_OPENED):
+            raise RecipeError.of(
+                "B0802",
+                f"{name} is not a file",
+                file=name,
+                help="name a .yaml file; a pipe is read as /dev/stdin",
+            )
         with Path(path).open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:

@@ -54,7 +54,8 @@ class Around(_Strict):
     )
     alpha: Gain | None = Field(
         default=None,
-        description="constant factor of the stream in the sum; `deepnorm`: (blocks in the stack)^(1/4)",
+        description="constant factor of the stream in the sum; `deepnorm`: (blocks in the stack)^(1/4), and in a "
+        "stream that another one reads 0.81 (N^4 M)^(1/16), N = blocks / 2 and M = blocks of the reader / 3",
     )
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from blocks.collect import announced
 from blocks.diagnostics import PluginError, UsageError
 from blocks.discovery import VARIABLE, Plugin, describe, load_plugin, quietly, reason, select, trusted
+from blocks.guard import guard
 from blocks.hookspecs import GROUP
 from blocks.known_plugins import KNOWN
 from blocks.quarantine import TO_USE, TooLongError, apart, is_ready, timeout
@@ -89,6 +90,8 @@ class Entry:
                 f"{self.kind}",
                 help=f"a {self.kind} is a subclass of blocks.{self.kind.capitalize()}",
             )
+        if self.kind in COMPONENTS and not trusted(self.plugin):
+            guard(found, self.kind, self.name, self.plugin.title, self.plugin.distribution)
         return found, changed
 
     def _imported(self, module: str, attribute: str) -> tuple[Any, tuple[str, ...]]:
@@ -120,6 +123,8 @@ class Registry:
         self._extra = tuple(extra)
         self._left_out = tuple(left_out)
         self.left_by = left_by
+        self.passed_over: dict[str, PluginError] = {}
+        """What was looked for in every component and not found in one that fails: its kind and name, and why."""
 
     @staticmethod
     def installed(*, plugins: bool = True) -> Registry:

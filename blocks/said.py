@@ -30,6 +30,8 @@ class Said:
     """In the layers that the block before leaves."""
     cross: bool = False
     """It reads the encoder."""
+    shared: Range | None = None
+    """All uses have one set of parameters."""
     group: int | None = None
     """The parallel group that it belongs to."""
 

@@ -18,6 +18,10 @@ from blocks.registry import Registry
 from blocks.same import same_plan
 from blocks.wording import essential, phrase_of
 
+MAX_TEXT = 240
+"""Characters of a sentence, at most, that is easier to read than the recipe."""
+MAX_REPEATS = 2
+"""How often, at most, a sentence names the same kind of block."""
 MAX_KINDS = 24
 """Kinds of block, at most, of a recipe that has a sentence."""
 MAX_LAYER = 8
@@ -36,6 +40,8 @@ def say(plan: Plan | Recipe, *, registry: Registry | None = None) -> str | None:
     if len({layer.type for layer in plan.layers}) > MAX_KINDS:
         return None
     for text in dict.fromkeys(_Sayer(plan, registry).sentences()):
+        if len(text) > MAX_TEXT:
+            continue
         written = sentence_recipe(plan, text)
         try:
             if same_plan(make_plan(written, registry=registry, max_params=plan.parameters + 1), plan):
@@ -87,8 +93,9 @@ class _Sayer:
         first = self.kinds[0]
         deep = first.residual == "post" and first.alpha != 1.0
         names = {"pre": "pre-norm", "post": "post-norm", "sandwich": "sandwich norm", "none": "no residual"}
-        yield "DeepNorm" if deep else names[first.residual]
         norm = first.norm
+        if norm is not None or first.residual == "none":
+            yield "DeepNorm" if deep else names[first.residual]
         if norm is None:
             yield "no norm"
         elif norm.name != Stack.model_fields["norm"].default or essential(norm, self.plan.sizes):
@@ -232,6 +239,9 @@ class _Sayer:
             parts = [_part(column) for column in columns]
             found = [part for part in parts if part is not None]
             if len(found) < len(parts) or sum(part[2] > 1 for part in found) != 1:
+                continue
+            named = [name for first, _, whole, second in found for name in (first, second)[: 1 + (whole > 1)]]
+            if max(map(named.count, named)) > MAX_REPEATS:
                 continue
             for others in (False, True):
                 clauses = []

@@ -10,14 +10,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from blocks.agreement import alone, clauses_agree, no_cross
 from blocks.clauses import Reading
 from blocks.entries import Entries, Use, in_stream
+from blocks.fields import choices
 from blocks.layout import nearest_depths
 from blocks.options import slot_of
 from blocks.recipe import Recipe, Stack, Stage
 from blocks.resolve import Resolver
 from blocks.rounds import Element, elements, round_length, streams
-from blocks.said import Count, Range
+from blocks.said import Count, Range, Said
 from blocks.validation import Path
 
 ENCODER, DECODER = "encoder", "decoder"
@@ -58,11 +60,12 @@ class _Maker:
         if found is None:
             return None
         self.layer = found
+        clauses_agree(self.said, self.layer, self.written)
         model: Any
         if self.form == "encoder-decoder":
             model = self._two_streams()
         else:
-            if not self._no_cross():
+            if not no_cross(self.said, self.layer):
                 return None
             model = self._stream(Use(both_ways=self.form == "encoder"), ("model",), self._count(0), head=True)
         position = self.settled.get("position")
@@ -112,7 +115,7 @@ class _Maker:
                 self.said.report("B0504", f"{text!r} contradicts {self.said.slice(first.range)!r}", other.range,
                                  "keep one of them", where)  # fmt: skip
         self._check_count(first)
-        number = first.numbers[min(stream, len(first.numbers) - 1)]
+        number = max(1, first.numbers[min(stream, len(first.numbers) - 1)])
         return number * (1 if first.unit == "blocks" else blocks or len(self.layer)), first.range
 
     def _check_count(self, count: Count) -> None:
@@ -133,16 +136,6 @@ class _Maker:
             )  # fmt: skip
         elif not all(0 < number <= 10**6 for number in count.numbers):
             self.said.report("B0504", f"{text!r} is no depth", count.range, "at least one layer")
-
-    def _no_cross(self) -> bool:
-        """Whether no block reads an encoder; reports those that do."""
-        before = len(self.resolver.problems)
-        for said in [member for element in self.layer for member in element.members] + self.said.scattered:
-            if said.cross:
-                text = self.said.slice(said.range)
-                self.said.report("B0511", f"{text!r} reads an encoder, and there is none", said.range,
-                                 "encoder-decoder, 6 + 6 layers, ...")  # fmt: skip
-        return len(self.resolver.problems) == before
 
     # Streams
 
@@ -173,6 +166,9 @@ class _Maker:
                 "B0507", "all blocks read the encoder, and it has none of its own", self.said.turns_range,
                 "add blocks that both have, such as FFN", (form, "two streams"),
             )  # fmt: skip
+            return None
+        crosses = [element.members[0] for element in self.layer if element.members[0].cross]
+        if crosses and alone(self.said, self.layer, self.entries, crosses[0]):
             return None
         encoder = Use(ENCODER, both_ways=True)
         decoder = Use(memory=ENCODER)
@@ -233,7 +229,7 @@ class _Maker:
             self.resolver.aliases[at] = head.range
             cls = head.meaning.component
             if cls is None or "tied" not in cls.model_fields:
-                return slot_of(head)
+                return slot_of(self._pooled(head))
         if tied is not None:
             self.resolver.aliases.setdefault(at, tied.range)
         options = {"tied": tied is not None and bool(tied.meaning.value)}
@@ -241,6 +237,15 @@ class _Maker:
             options = head.options if tied is None else {**head.options, **options}
             return {str(head.meaning.value): options} if options else str(head.meaning.value)
         return {"lm": options}
+
+    def _pooled(self, head: Said) -> Said:
+        """A head that reads one token, after blocks that look back only: the last one, which has seen the others."""
+        cls = head.meaning.component
+        members = [said for element in self.layer for said in element.members]
+        ways = self.form == "encoder" or any("bidirectional" in said.options.values() for said in members)
+        if cls is None or ways or "pool" in head.options or "last" not in choices(cls, "pool"):
+            return head
+        return replace(head, options={"pool": "last", **head.options})
 
     def _stack(self, use: Use, here: Path, depth: tuple[int, Range] | None) -> Stack:
         aliases, said = self.resolver.aliases, self.said

@@ -12,7 +12,7 @@ from blocks.reporting import Reporter
 from blocks.validation import Path
 
 if TYPE_CHECKING:
-    from blocks.plan import PlannedStage
+    from blocks.planned import PlannedStage
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _alike(one: BlockType, two: BlockType) -> bool:
     """Whether two blocks with the same parameters do the same with them."""
 
     def around(kind: BlockType) -> tuple[object, ...]:
-        branches = tuple((branch.scale, branch.memory) for branch in kind.branches)
+        branches = tuple((branch.scale, branch.memory, branch.unnormed) for branch in kind.branches)
         return kind.residual, kind.scale, kind.alpha, kind.adapter, branches
 
     return one is two or around(one) == around(two)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from blocks import layout, literal, selectors
+from blocks import deepnorm, layout, literal, selectors
 from blocks.blocktype import BlockType, Layer
 from blocks.borrowing import lend, sources
 from blocks.diagnostics import PluginError
@@ -15,15 +16,27 @@ from blocks.recipe import STRUCTURE, Recipe, Stack
 from blocks.resolve import Resolver
 from blocks.suggest import did_you_mean
 from blocks.validation import Path
-from blocks.vocabulary import Vocabulary
+from blocks.vocabulary import NO_SUM, Vocabulary
 
 LAYOUTS = ("layers", "pattern", "interleave", "cycle")
+NEMOTRON = "M*-"
+"""Letters of Mamba, attention and FFN in published patterns: no block goes by one because of its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What overrides change of a block: the keys, the last override, and the one that each key is from."""
+
+    keys: dict[str, Any] = field(default_factory=dict)
+    at: Path = ()
+    places: dict[str, Path] = field(default_factory=dict)
 
 
 class StackPlanner:
     """Plans one stack, reporting problems to the resolver. `types` is the vocabulary as it uses it.
 
-    `name` is the path of the stack, `widths` the channels of the streams that its blocks may read.
+    `name` is the path of the stack, `widths` the channels of the streams that its blocks may read; `readers` gives the
+    number of blocks of the stack that reads its stream.
     """
 
     def __init__(
@@ -34,9 +47,10 @@ class StackPlanner:
         path: Path,
         name: str,
         widths: Mapping[str, int],
+        readers: Callable[[], int] = int,
     ) -> None:
         self.resolver, self.recipe, self.stack, self.path = resolver, recipe, stack, path
-        self.name, self.widths = name, widths
+        self.name, self.widths, self.readers = name, widths, readers
         self.types: dict[str, BlockType] = {}
         self.made: tuple[Layer, ...] = ()
         """What could be made of the layers, where something is wrong with others."""
@@ -49,8 +63,13 @@ class StackPlanner:
         if placements is None:
             return None
         used = [placement.block for placement in placements]
-        vocabulary = Vocabulary(self.resolver, self.recipe, self.stack, self.path, self.widths, len(used))
+
+        def gain() -> float:
+            return deepnorm.alpha(len(used), 0 if self._memories(used) else self.readers())
+
+        vocabulary = Vocabulary(self.resolver, self.recipe, self.stack, self.path, self.widths, gain)
         known = self._check_known(dict.fromkeys(used))
+        self._check_said(used)
         changes = self._changes(used)
         layers: list[Layer] = []
         good = known and letters is not None
@@ -61,8 +80,8 @@ class StackPlanner:
             base = vocabulary.block(name, width)
             if base is not None:
                 self.types.setdefault(name, base)
-            change, at = changes.get(index, ({}, None))
-            made = vocabulary.block(name, width, change, at) if change else base
+            change = changes.get(index)
+            made = vocabulary.block(name, width, change.keys, change.at) if change else base
             if made is None or base is None or letters is None:
                 good = False
                 continue
@@ -74,16 +93,52 @@ class StackPlanner:
         self._check_borrowed(used, changes)
         return None
 
-    def _check_borrowed(
-        self, used: Sequence[str], changes: Mapping[int, tuple[dict[str, Any], Path]]
-    ) -> None:
+    def reading(self, stream: str) -> int:
+        """The number of blocks, if some of them read a stream; else 0."""
+        used = [placement.block for placement in self._placements(self._symbols()) or ()]
+        return len(used) if stream in self._memories(used) else 0
+
+    def _memories(self, used: Sequence[str]) -> set[str]:
+        """The streams that blocks of the stack read."""
+        entries = self.recipe.blocks
+        names = [name for name in dict.fromkeys(used) if name in entries]
+        names += [branch for name in names for branch in entries[name].parallel or () if branch in entries]
+        said = [entries[name].memory for name in names]
+        said += [change.get("memory") for change in (self.stack.override or {}).values()]
+        return {stream for stream in said if isinstance(stream, str)}
+
+    def _check_said(self, used: Sequence[str]) -> None:
+        """What the stack says and cannot mean, whatever its blocks say."""
+        stack, path = self.stack, self.path
+        entries = [self.recipe.blocks[name] for name in dict.fromkeys(used) if name in self.recipe.blocks]
+        follows = any(entry.residual is None and entry.alpha is None for entry in entries)
+        if stack.residual == "none" and stack.alpha not in (None, 1) and follows:
+            self.resolver.report(
+                "B0210",
+                NO_SUM,
+                (*path, "alpha"),
+                related=(((*path, "residual"), "residual is set here"),),
+                help="leave out alpha, or choose another residual",
+            )
+        if stack.name in used and stack.name in self.recipe.blocks:
+            self.resolver.report(
+                "B0206",
+                f"a block cannot be called {stack.name!r} like its stack: {stack.name}[0] means the first block of all",
+                ("blocks", stack.name),
+                key=True,
+                related=(((*path, "name"), "the stack is called so here"),),
+                help="another name for the block, or name: of the stack",
+            )
+
+    def _check_borrowed(self, used: Sequence[str], changes: Mapping[int, _Change]) -> None:
         """Report what `kv_from` names and is not there, while some blocks cannot be made for other reasons."""
         wanted: dict[int, tuple[str, Path]] = {}
         for index, name in enumerate(used):
             entry = self.recipe.blocks.get(name)
-            change, at = changes.get(index, ({}, ()))
+            change = changes.get(index, _Change())
             own = entry.kv_from if entry is not None else None
-            written, here = (change["kv_from"], at) if "kv_from" in change else (own, ("blocks", name))
+            written = change.keys.get("kv_from", own)
+            here = change.places.get("kv_from", ("blocks", name))
             if isinstance(written, str):
                 wanted[index] = written, (*here, "kv_from")
         sources(wanted, used, self.stack.name, f"{self.name}.0", self.resolver)
@@ -175,7 +230,8 @@ class StackPlanner:
         spare = [chr(c) for c in (*range(ord("a"), ord("z") + 1), *range(0x3B1, 0x3C9))]
         for name, entry in self.recipe.blocks.items():
             if name not in letters:
-                wanted = [self._mixer_symbol(entry.mixer), name[0].upper(), name[0].lower(), *spare, "?"]
+                named = [c for c in (name[0].upper(), name[0].lower()) if c not in NEMOTRON]
+                wanted = [self._mixer_symbol(entry.mixer), *named, *spare, "?"]
                 letters[name] = next(w for w in wanted if w and (w == "?" or w not in taken))
                 taken.add(letters[name])
         return letters if good else None
@@ -224,11 +280,15 @@ class StackPlanner:
 
     # Overrides
 
-    def _changes(self, used: list[str]) -> dict[int, tuple[dict[str, Any], Path]]:
-        """Index -> the keys that overrides change there, and the last override. Later ones win, key by key."""
-        changes: dict[int, tuple[dict[str, Any], Path]] = {}
-        unchanged: tuple[dict[str, Any], Path] = ({}, ())
+    def _changes(self, used: list[str]) -> dict[int, _Change]:
+        """Index -> what overrides change there. No two of them may give one key of one block different values."""
+        changes: dict[int, _Change] = {}
+        unchanged = _Change()
         for selector, change in (self.stack.override or {}).items():
+            if not change:
+                help = "leave it out, or say what is different there: {norm: layernorm}"
+                place = (*self.path, "override", selector)
+                self.resolver.report("B0421", f"the override of {selector} changes nothing", place, help=help)
             try:
                 chosen = selectors.select(selector, used, self.stack.name)
             except LayoutError as error:
@@ -237,17 +297,38 @@ class StackPlanner:
                 )
                 continue
             at = (*self.path, "override", selector)
-            merged: dict[tuple[int, str], tuple[dict[str, Any], Path]] = {}
-            after: dict[int, tuple[dict[str, Any], Path]] = {}
+            merged: dict[tuple[int, str], _Change] = {}
+            after: dict[int, _Change] = {}
+            told: set[str] = set()
             for index in chosen:
                 before, name = changes.get(index, unchanged), used[index]
                 key = id(before), name  # thousands of blocks have had the same changes
                 if key not in merged:
                     block = self.recipe.blocks.get(name)
-                    merged[key] = _merged(before[0], change, block.mixer if block else None), at
+                    keys = _merged(before.keys, change, block.mixer if block else None)
+                    places = before.places | dict.fromkeys(change, at)
+                    merged[key] = _Change(keys, at, places)
+                    for option in change:
+                        if (
+                            option in before.keys
+                            and before.keys[option] != change[option]
+                            and option not in told
+                        ):
+                            told.add(option)
+                            self._contradict(index, option, at, before.places[option])
                 after[index] = merged[key]
             changes |= after
         return changes
+
+    def _contradict(self, index: int, option: str, at: Path, before: Path) -> None:
+        """Report two overrides that give an option of one block different values."""
+        self.resolver.report(
+            "B0420",
+            f"{before[-1]} and {at[-1]} give {option} of {self.name}.{index} different values",
+            (*at, option),
+            related=(((*before, option), f"{before[-1]} says this"),),
+            help="selectors that have no block in common, such as layers[0] and layers[1:]",
+        )
 
 
 def _merged(before: Mapping[str, Any], change: Mapping[str, Any], mixer: str | None) -> dict[str, Any]:

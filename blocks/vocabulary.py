@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -20,6 +20,8 @@ from blocks.resolve import Resolver
 from blocks.suggest import did_you_mean
 from blocks.validation import Path, report_validation
 
+NO_SUM = "alpha is a factor of the stream in the sum, and with residual: none there is no sum"
+
 _PARTS = {
     "adapted", "adapter", "add", "alpha", "h", "join", "kv", "layer_scale", "mask", "mixer", "norm", "old",
     "out_norm", "scale", "self", "state", "super", "torch", "x", "y",
@@ -34,7 +36,8 @@ _ALONE = ("residual", "alpha", "share", "adapter", "kv_from")
 class Vocabulary:
     """Makes the blocks of one recipe as one stack has them, reporting problems to the resolver.
 
-    `widths` gives the channels of the streams that a block may read as memory; `n_blocks` is the length of the stack.
+    `widths` gives the channels of the streams that a block may read as memory, `deepnorm` the gain of that name.
+    `alone`: the stack is none that a recipe has, and what it says contradicts nothing.
     """
 
     def __init__(
@@ -44,10 +47,12 @@ class Vocabulary:
         stack: Stack,
         path: Path,
         widths: Mapping[str, int],
-        n_blocks: int,
+        deepnorm: Callable[[], float],
+        *,
+        alone: bool = False,
     ) -> None:
         self.resolver, self.recipe, self.stack, self.path = resolver, recipe, stack, path
-        self.widths, self.n_blocks = widths, n_blocks
+        self.widths, self.deepnorm, self.alone = widths, deepnorm, alone
         self._made: dict[tuple[str, str, int], BlockType | None] = {}
         self._kinds: dict[tuple[str, ...], BlockType] = {}
 
@@ -88,7 +93,7 @@ class _Maker:
         if out is None:
             return None
         residual = block.residual or self.owner.stack.residual
-        if residual != "post" and all(branch.norm is not None for branch in branches):
+        if residual != "post" and all(branch.norm is not None or branch.unnormed for branch in branches):
             norm = None
         out_norm = self._norm("out_norm", out) if self._found("out_norm")[0] is not None else None
         if residual == "sandwich" and self._found("out_norm")[0] is None:
@@ -101,19 +106,7 @@ class _Maker:
                 label=f"{self.width} channels in, {out} out",
                 help="residual: none, or sizes that keep the width",
             )
-        own = "alpha" in self.change or self.entry.alpha is not None
-        if residual == "none" and (own or block.residual is None) and self._gain("alpha", 1.0) != 1:
-            _, at = self._found("alpha")
-            _, there = (
-                ("", (*self.at, "residual")) if block.residual else ("", (*self.owner.path, "residual"))
-            )
-            self.resolver.report(
-                "B0210",
-                f"{self.name}: alpha is a factor of the stream in the sum, and with residual: none there is no sum",
-                at,
-                related=((there, "residual is set here"),),
-                help="leave out alpha, or choose another residual",
-            )
+        self._check_residual(residual)
         adapter = self._adapter(block)
         return BlockType(
             self.name,
@@ -195,6 +188,33 @@ class _Maker:
             related=(((*self.at, other), f"{other} is here"),), help=help,
         )  # fmt: skip
 
+    def _check_residual(self, residual: str) -> None:
+        """Whether what the block itself says goes with its residual; the stack answers for what it says."""
+        (_, at), (norm, norm_at), (_, there) = map(self._found, ("alpha", "norm", "residual"))
+        related = ((there, "residual is set here"),)
+        if (
+            residual == "none"
+            and (self._is_own("residual") or not self.owner.alone)
+            and self._is_own("alpha")
+            and self._gain("alpha", 1.0) != 1
+        ):
+            self.resolver.report(
+                "B0210", f"{self.name}: {NO_SUM}", at, related=related,
+                help="leave out alpha, or choose another residual",
+            )  # fmt: skip
+        if residual == "post" and norm == "none" and self._is_own("norm") and self._is_own("residual"):
+            self.resolver.report(
+                "B0210",
+                f"{self.name}: residual: post says where the norm stands, and norm: none that there is none",
+                norm_at,
+                related=related,
+                help="residual: pre with norm: none computes x + mixer(x)",
+            )
+
+    def _is_own(self, key: str) -> bool:
+        """Whether the override or the entry says a key, and not the stack alone."""
+        return key in self.change or getattr(self.entry, key) is not None
+
     def _found(self, key: str) -> tuple[Any, Path]:
         """A key of what stands around the mixer, and where it is written."""
         if key in self.change:
@@ -260,7 +280,9 @@ class _Maker:
         mixer = self._mixer(entry, entry.mixer, here, borrows=False)
         if mixer is None:
             return None
-        gains = {key: self._number(getattr(entry, key), (*here, key)) for key in ("scale", "layer_scale")}
+        gains = {
+            key: self._factor(key, getattr(entry, key), (*here, key)) for key in ("scale", "layer_scale")
+        }
         norms: dict[str, Norm | None] = {}
         for key, width in (("norm", self.width), ("out_norm", mixer.out_width(self.width))):
             slot = getattr(entry, key)
@@ -271,7 +293,15 @@ class _Maker:
             norms[key] = made
         scale = 1.0 if gains["scale"] is None else gains["scale"]
         return Branch(
-            name, mixer, norms["norm"], norms["out_norm"], scale, gains["layer_scale"], entry.memory, name
+            name,
+            mixer,
+            norms["norm"],
+            norms["out_norm"],
+            scale,
+            gains["layer_scale"],
+            entry.memory,
+            name,
+            unnormed=entry.norm is not None and norms["norm"] is None,
         )
 
     def _sizes(self, width: int) -> Sizes:
@@ -324,6 +354,8 @@ class _Maker:
             return width
         streams = [name for name in self.recipe.streams if name]
         if stream in streams:
+            if len(self.owner.path) < 2:  # used by no stack; what is wrong with the stream was said
+                return None
             itself = self.owner.path[1] == stream
             message = f"{stream} does not come before the stream that reads it"
             message = f"a block of {stream} cannot read {stream} itself as its memory" if itself else message
@@ -373,14 +405,19 @@ class _Maker:
         if value is None:
             return default
         if key == "alpha" and value == "deepnorm":
-            return float(self.owner.n_blocks**0.25)
+            return self.owner.deepnorm()
         if key == "alpha" and did_you_mean(str(value), ("deepnorm",)):
             self.resolver.report("B0315", f"unknown name {value!r}", at, help="did you mean 'deepnorm'?")
             return default
-        return self._number(value, at)
+        return self._factor(key, value, at)
 
-    def _number(self, value: Any, at: Path) -> float | None:
-        return None if value is None else self.resolver.number(value, at)
+    def _factor(self, key: str, value: Any, at: Path) -> float | None:
+        number = None if value is None else self.resolver.number(value, at)
+        if number is not None:
+            wrong = _odd(key, number)
+            if wrong is not None:
+                self.resolver.report("B0302", wrong[0], at, help=wrong[1])
+        return number
 
     def _adapter(self, block: Block) -> Mixer | None:
         if block.adapter is None:
@@ -399,6 +436,23 @@ class _Maker:
                 help="such as {low_rank: {rank: 8}}",
             )
         return made
+
+
+def _odd(key: str, number: float) -> tuple[str, str] | None:
+    """What is wrong with a factor that can be computed with, and what helps."""
+    if key == "scale" and number == 0:
+        return "scale: 0 leaves nothing of what the block computes", "leave the block out, or another factor"
+    if key == "layer_scale" and number < 0:
+        return (
+            f"layer_scale starts at {number:g}: the gains of LayerScale start at 0 or above",
+            "layer_scale: 1e-5",
+        )
+    if key == "alpha" and number <= 0:
+        return (
+            f"alpha is {number:g}: a gain of the stream is above 0",
+            "residual: none leaves the stream out of the sum",
+        )
+    return None
 
 
 def _likeness(block: BlockType) -> tuple[str, ...]:

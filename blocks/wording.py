@@ -126,4 +126,6 @@ def _option(component: Component, name: str, value: Any, sizes: Sizes, book: Phr
     if not is_number(cls, name) or value < 0:
         return None
     number = str(int(value)) if value == int(value) else repr(value)
-    return f"{number} {text}" if name.startswith("n_") else f"{text} {number}"
+    if not name.startswith("n_"):
+        return f"{text} {number}"
+    return f"1 {text.removesuffix('s')}" if value == 1 else f"{number} {text}"

@@ -12,10 +12,10 @@ from blocks.blocktype import BlockType
 def options(
     component: Component, written: Iterable[str] | None = None, *, deep: bool = True
 ) -> dict[str, str]:
-    """Option -> value of what matters: first those `written`, then those that differ from a default.
+    """Option -> value of what differs from its default: first those `written`, then the others.
 
-    Without `written`, sizes that were derived from the model's are told as well. Not `deep`: what
-    fills a slot is named without its own options.
+    Sizes that were derived from the model's are told where they are written, and all of them without
+    `written`. Not `deep`: what fills a slot is named without its own options.
     """
     fields = type(component).model_fields
     first = [name for name in written or () if name in fields]
@@ -23,7 +23,7 @@ def options(
     for name in dict.fromkeys((*first, *fields)):
         value, default = getattr(component, name), fields[name].default
         derived = written is not None and default is None and not isinstance(value, Component)
-        if value is not None and (name in first or (value != default and not derived)):
+        if value is not None and value != default and (name in first or not derived):
             chosen[name] = _value(value, deep)
     return chosen
 
@@ -46,6 +46,8 @@ def besides(block: BlockType) -> Iterator[str]:
         whose = f" of {branch.entry}" if block.join else ""
         if branch.norm is not None:
             yield f"norm {branch.norm.name}{whose}"
+        if branch.unnormed:
+            yield f"no norm{whose}"
         if branch.out_norm is not None:
             yield f"out_norm {branch.out_norm.name}{whose}"
         if branch.scale != 1:

@@ -10,6 +10,7 @@ from typing import Any
 
 from blocks import BuildError
 from blocks_compiler.backends.write import check_output, write_bytes
+from blocks_compiler.schema import DRAFT
 
 SCHEMA = Path(".blocks") / "recipe.schema.json"
 SETTINGS = Path(".vscode") / "settings.json"
@@ -37,6 +38,23 @@ def install(project: Path, schema: str, match: Sequence[str] = MATCH) -> tuple[P
     if changed != text:
         write_bytes(settings, changed.encode())
     return target, settings
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to write the schema over a file that is none. Raises BuildError; OSError."""
+    if not path.is_file():
+        return
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or found.get("$schema") != DRAFT:
+        raise BuildError.of(
+            "B0803",
+            f"{path} exists, and is not a schema that was written before",
+            file=str(path),
+            help="name another file, or remove this one",
+        )
 
 
 def with_schema(text: str, match: Sequence[str], name: str) -> str:

@@ -15,6 +15,7 @@ from blocks.recipe import Stack
 from blocks.say import say
 from blocks.validation import Path
 from blocks_compiler import units
+from blocks_compiler.defaults import applies, rule_of
 from blocks_compiler.describe import first_line
 from blocks_compiler.fold import Repeat, fold
 from blocks_compiler.retained import kept
@@ -51,8 +52,10 @@ class _Explainer:
 
     def _model(self) -> Section:
         plan = self.plan
-        text = f"{len(plan.layers):,} blocks, {plan.parameters:,} parameters. d_model is {plan.sizes.d_model:,}: the "
-        text += "width of the stream that every block reads and adds to."
+        text = f"{units.number(len(plan.layers), 'block')}, {plan.parameters:,} parameters. "
+        text += (
+            f"d_model is {plan.sizes.d_model:,}: the width of the stream that every block reads and adds to."
+        )
         if plan.sizes.vocab_size is not None:
             tokenizer = plan.tokenizer if plan.recipe.vocab_size is None else None
             source = f", those of the tokenizer {tokenizer.name}" if tokenizer is not None else ""
@@ -81,7 +84,10 @@ class _Explainer:
         }
         tied = isinstance(component, Head) and component.ties()
         parts = [_capital(first_line(component)) + ".", reasons.get(stage.role, "")]
-        parts = [" ".join(filter(None, parts)), self._defaults(component, self._written(stage), stage.origin)]
+        parts = [
+            " ".join(filter(None, parts)),
+            self._defaults(component, self._written(stage), stage.origin, stage.width),
+        ]
         parts += ["Its table is that of the embedding, so its weights count once."] if tied else []
         return Section("stage", stage.path, tuple(filter(None, parts)))
 
@@ -118,7 +124,7 @@ class _Explainer:
         count = len(stage.layers)
         words = self.plan.aliases.get(stage.origin)
         from_words = f", from the words {self._words(words)}" if words is not None else ""
-        yield f"{count:,} blocks: {self._way(stack, stage)}{from_words}."
+        yield f"{units.number(count, 'block')}: {self._way(stack, stage)}{from_words}."
         shown = ", ".join(_folded(item) for item in fold([layer.type.name for layer in stage.layers]))
         yield f"In order: {shown}."
 
@@ -160,19 +166,18 @@ class _Explainer:
         layers = [stage.layers[index] for index in places]
         words = self.plan.aliases.get(kind.origin)
         from_words = f", from the words {self._words(words)}" if words is not None else ""
-        share = f"{len(places):,} of {len(stage.layers):,} blocks, at {_runs(places)}"
+        share = f"{len(places):,} of {units.number(len(stage.layers), 'block')}, at {_runs(places)}"
         yield f"{share}{from_words}. Why there: {self._reasons(layers)}."
         yield _around(kind)
         for branch in kind.branches:
             name = f"{branch.name}: " if kind.join else ""
-            reads = (
-                f" It looks at the {branch.memory}; only its queries are its own."
-                if branch.memory is not None
-                else ""
-            )
+            reads = ""
+            if branch.memory is not None:
+                reads = f" It looks at the {branch.memory}: its queries come from its own stream, its keys and values "
+                reads += f"from the {branch.memory}, through weights of its own."
             yield f"{name}{_capital(first_line(branch.mixer))}.{reads}"
             entry = branch.name if kind.join else kind.name
-            yield self._defaults(branch.mixer, self._options(kind, entry), ("blocks", entry))
+            yield self._defaults(branch.mixer, self._options(kind, entry), ("blocks", entry), kind.width)
         lent = {layer.kv_source for layer in layers if layer.kv_source is not None}
         if lent:
             yield f"Its keys and values are those of {_and(sorted(lent))}."
@@ -208,7 +213,7 @@ class _Explainer:
 
     # Defaults
 
-    def _defaults(self, component: Component, written: Mapping[str, Any], path: Path) -> str:
+    def _defaults(self, component: Component, written: Mapping[str, Any], path: Path, width: int) -> str:
         """`Written: n_heads 12. Worked out: head_dim 64 (d_model / n_heads). Defaults: mask causal.`"""
         said, worked, usual = [], [], []
         for name, info in type(component).model_fields.items():
@@ -218,9 +223,11 @@ class _Explainer:
             if name in written:
                 said.append(f"{shown} (from {self._words(words)})" if words is not None else shown)
             elif value is not None and info.default is None and not isinstance(value, Component):
-                rule = (info.description or "").partition("default: ")[2]
+                rule = rule_of(
+                    (info.description or "").partition("default: ")[2], name, value, component, written
+                )
                 worked.append(f"{shown} ({rule})" if rule else shown)
-            elif value is not None:
+            elif value is not None and applies(component, name, width):
                 usual.append(shown)
         texts = (("Written", said), ("Worked out", worked), ("Defaults", usual))
         return " ".join(f"{title}: {'; '.join(found)}." for title, found in texts if found)
@@ -263,6 +270,7 @@ def _around(kind: BlockType) -> str:
     factors = [("scale", kind.scale), ("alpha", kind.alpha)]
     said = [f"{name} {value:g}" for name, value in factors if value != 1.0]
     said += [f"a learned scale that starts at {kind.layer_scale:g}"] if kind.layer_scale is not None else []
+    said += [f"{branch.name} reads the stream as it is" for branch in kind.branches if branch.unnormed]
     said += [f"the branches are joined by {kind.join}"] if kind.join else []
     said += [f"an adapter of its own for each use, {kind.adapter.name}"] if kind.adapter is not None else []
     return texts[kind.residual] + (f" {_capital(_and(said))}." if said else "")

@@ -107,7 +107,7 @@ class _Block:
     def _branch(self, branch: Branch, at: str, normed: str) -> str:
         kind = self.kind
         before = "" if not kind.join else f"{branch.name}_"
-        source = normed
+        source = at if branch.unnormed else normed
         if branch.norm is not None:
             source = self._node(f"{before}norm", "norm", branch.norm, at, width=kind.width)
         sources, inputs = [source], [STREAM]

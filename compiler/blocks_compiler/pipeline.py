@@ -13,6 +13,17 @@ from blocks_compiler.passes.infer_shapes import infer_shapes
 from blocks_compiler.passes.tie import tie
 
 
+def check_plan(plan: Plan) -> BlockGraph:
+    """The graph of a plan after the passes that can refuse it, before kernels are chosen. Raises RecipeError."""
+    reporter = Reporter(plan.recipe.document, plan.aliases)
+    graph = lower(plan)
+    graph = infer_shapes(graph, reporter)
+    graph = tie(graph, reporter)
+    graph = check_capabilities(graph, reporter)
+    reporter.problems.raise_if_any(RecipeError)
+    return graph
+
+
 def compile_plan(
     plan: Plan,
     *,
@@ -27,12 +38,7 @@ def compile_plan(
     decide which kernels are chosen, and nothing else. Raises RecipeError, BuildError.
     """
     registry = registry or Registry.installed()
-    reporter = Reporter(plan.recipe.document, plan.aliases)
-    graph = lower(plan)
-    graph = infer_shapes(graph, reporter)
-    graph = tie(graph, reporter)
-    graph = check_capabilities(graph, reporter)
-    reporter.problems.raise_if_any(RecipeError)
+    graph = check_plan(plan)
     graph = choose_kernels(graph, registry, Target(device.split(":")[0], dtype), kernels)
     graph = fuse(graph)
     graph = cost(graph)

@@ -37,6 +37,11 @@ def count(value: Number) -> str:
     return text + _COUNTS[power]
 
 
+def number(count: int, noun: str) -> str:
+    """So many things: `1 block`, `1,200 blocks`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def flops(value: Number) -> str:
     """A number of floating-point operations: `15.6 GFLOP`."""
     text, power = _scaled(value, 1000, len(_SI) - 1)

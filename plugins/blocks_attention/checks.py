@@ -81,13 +81,6 @@ def groups(mixer: MultiHead, bound: MultiHead, d_model: int) -> Iterator[Complai
 
 def over_a_memory(mixer: MultiHead) -> Iterator[Complaint]:
     """Options that say how far a token sees along its own stream."""
-    if mixer.borrows:
-        yield Complaint(
-            "n_kv_heads",
-            "keys and values come either from a memory or from another block, not from both",
-            help="leave out memory or kv_from",
-            code="B0333",
-        )
     if mixer.mask == "bidirectional":
         yield Complaint(
             "mask",

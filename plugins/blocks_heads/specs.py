@@ -102,6 +102,9 @@ class MaskedLM(VocabularyHead):
     )
     eps: float = Field(1e-12, gt=0, description="added to the variance in the layer norm")
 
+    def needs_later(self) -> str:
+        return "mask: bidirectional in the blocks, or head: lm"
+
     def call(self, width: int) -> Call:
         names = ("bias", "dim", "activation", "eps")
         return Call(self.module, (width, self.vocab_size), {name: getattr(self, name) for name in names})
@@ -131,6 +134,9 @@ class Classifier(Head):
 
     def shape(self) -> Shape:
         return ("B", self.n_classes)
+
+    def needs_later(self) -> str | None:
+        return "pool: last, or mask: bidirectional in the blocks" if self.pool == "first" else None
 
     def cost(self) -> Cost:
         weights = D * self.n_classes + self.pooler * D * D

@@ -53,7 +53,6 @@ def sources(layers: str, source: str = "a") -> list[int | None]:
         ("a, c, c, c", "c", None),
         ("a, b, c, f, c", "b", [None, 0, 0, None, 0]),  # what borrows passes on what it borrows
         ("a, b, c", "layers[-1]", [None, 0, 0]),
-        ("layers, a, layers, f, c", "layers[-2]", [None, None, None, None, 2]),
         ("a, c", " a[ 0 ] ", None),
         ("c, a", "a", None),
         ("a, c", "a[1]", None),

@@ -65,6 +65,22 @@ def test_the_recipes_of_the_repository(path: Path) -> None:
     again(blocks.load(path).plan())
 
 
+def test_a_branch_that_says_none_says_it_again() -> None:
+    text = """\
+recipe: r
+d_model: 8
+vocab_size: 16
+blocks:
+  a: {mixer: multi_head, n_heads: 2, norm: null}
+  f: {mixer: mlp, norm: none}
+  b: {parallel: [a, f]}
+model: [{embed: tokens}, {stack: {layers: b}}]
+"""
+    made = blocks.load(text).plan()
+    other = blocks.load(again(made)).plan()
+    assert [branch.unnormed for branch in other.layers[0].type.branches] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("stack", "kept"),
     [

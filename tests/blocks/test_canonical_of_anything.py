@@ -133,7 +133,7 @@ def recipes(draw: Any) -> str:
             [
                 {"head": "lm"},
                 {"head": {"lm": {"tied": True}}},
-                {"heads": {"words": "lm", "kind": {"classifier": {"n_classes": 3}}}},
+                {"heads": {"words": "lm", "kind": {"classifier": {"n_classes": 3, "pool": "last"}}}},
                 {"norm": "rmsnorm"},
             ]
         )
@@ -164,7 +164,7 @@ def structure(kind: BlockType) -> tuple[Any, ...]:
         "name", "norm", "residual", "width", "out_width", "out_norm", "scale", "layer_scale", "alpha", "join",
         "adapter", "share",
     )  # fmt: skip
-    branch = ("name", "entry", "mixer", "norm", "out_norm", "scale", "layer_scale", "memory")
+    branch = ("name", "entry", "mixer", "norm", "out_norm", "scale", "layer_scale", "memory", "unnormed")
     return (
         tuple(getattr(kind, name) for name in whole),
         [tuple(getattr(each, name) for name in branch) for each in kind.branches],

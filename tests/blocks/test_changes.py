@@ -52,10 +52,44 @@ def test_the_last_of_two_wins_and_both_are_read():
 
 
 @pytest.mark.parametrize(
-    "path", ["stack.depth", "model.1.stack.depth", "model.-3.stack.depth", " stack . depth "]
+    "path",
+    ["stack.depth", "model.stack.depth", "model.1.stack.depth", "model.-3.stack.depth", " stack . depth "],
 )
 def test_spellings_of_a_path(path):
     assert len(plan(f"{path}=2").layers) == 2
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "encoder.stack.depth",
+        "model.encoder.stack.depth",
+        "encoder.2.stack.depth",
+        "model.encoder.2.stack.depth",
+    ],
+)
+def test_a_stack_of_one_stream(path):
+    recipe = blocks.load("transformer-tiny", set=[f"{path}=8"], origin="--set")
+    encoder, decoder = recipe.plan().streams
+    assert [len(stage.layers) for stage in (encoder.stages[-1], decoder.stages[2])] == [8, 6]
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (["stack.depth=8"], "say which: model.encoder.2.stack, model.decoder.2.stack"),
+        (["model.stack.depth=8"], "say which: model.encoder.2.stack, model.decoder.2.stack"),
+        (["encodr.stack.depth=8"], "did you mean encoder?"),
+        (["encoder.head.lm=8"], "the model has no 'head'"),
+        (["encoder.9.stack=8"], "the items count from 0 to 2"),
+        (["blocks.zzzzz.mixer=mlp", "blocks.zzzzzz.d_ff=8"], "unknown"),
+    ],
+)
+def test_streams_that_a_path_does_not_find(settings, says):
+    with pytest.raises(RecipeError) as caught:
+        blocks.load("transformer-tiny", set=settings, origin="--set").plan()
+    assert says in str(caught.value) or says == "unknown"
+    assert "did you mean zzzzz" not in str(caught.value)
 
 
 def test_a_stage_that_there_is_once_needs_no_number():
@@ -140,7 +174,8 @@ def test_an_error_points_at_the_setting():
         ("model.4.head=lm", "B0118", (7, 8), "the items count from 0 to 3"),
         ("model.-5.head=lm", "B0118", (7, 9), "the items count from 0 to 3"),
         ("model.x.head=lm", "B0118", (7, 8), "a number from 0 to 3"),
-        ("model.stack.depth=3", "B0118", (7, 12), "begin the path with stack, or write a number from 0 to 3"),
+        ("zzz.depth=3", "B0118", (1, 4), "begin with blocks, model, a stage or a stream"),
+        ("stak.depth=3", "B0118", (1, 5), "did you mean stack?"),
         ("position.x=3", "B0118", (1, 9), None),
         ("extends=gpt2", "B0118", (1, 8), "write it into a recipe of its own"),
         ("d_model=64\x00", "B0104", (11, 12), "delete it, or write it as an escape in double quotes"),
@@ -206,3 +241,8 @@ VALUES = st.sampled_from(
 def test_any_setting_is_made_or_refused(words, value):
     with suppress(BlocksError):
         plan(".".join(words) + "=" + value)
+
+
+def test_what_a_setting_removed_is_shown_there():
+    (found,) = refused("blocks.attention=null").diagnostics
+    assert [(note.text, note.span.file) for note in found.notes] == [("attention is removed here", "--set 1")]

@@ -8,6 +8,7 @@ import pytest
 import blocks
 from blocks import RecipeError
 from blocks.canonical import canonical
+from blocks.diagnostics import Span
 from blocks.extends import MAX_CHAIN
 from blocks.reader import MAX_BYTES
 
@@ -326,3 +327,29 @@ def test_a_pipe_is_not_waited_for(only, tmp_path):
 def test_a_name_of_any_length_is_refused(only):
     found, _ = only(child=f"extends: {'a' * 5000}.yaml\nrecipe: child\n")
     assert found.code == "B0113"
+
+
+def test_what_is_missing_since_it_was_removed_is_shown_there(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text("extends: gpt2\nrecipe: r\nd_model: 64\nblocks: {attention: null}\n")
+    with pytest.raises(RecipeError) as caught:
+        blocks.load(path).plan()
+    (found,) = caught.value.diagnostics
+    assert (found.code, Path(str(found.file)).name) == ("B0410", "gpt2.yaml")
+    (note,) = found.notes
+    assert (note.text, note.span) == ("attention is removed here", Span(4, 10, 19, str(path)))
+
+
+def test_what_a_later_recipe_gives_back_is_not_missing(tmp_path: Path) -> None:
+    (tmp_path / "middle.yaml").write_text("extends: gpt2\nrecipe: m\nblocks: {attention: null}\n")
+    path = tmp_path / "r.yaml"
+    path.write_text("extends: middle.yaml\nrecipe: r\nblocks: {attention: {mixer: mlp}}\n")
+    recipe = blocks.load(path)
+    assert recipe.document is not None
+    assert recipe.document.removed == {}
+    path.write_text("extends: middle.yaml\nrecipe: r\nd_model: null\n")
+    with pytest.raises(RecipeError) as caught:
+        blocks.load(path).plan()
+    assert {note.text for found in caught.value.diagnostics for note in found.notes} >= {
+        "d_model is removed here"
+    }

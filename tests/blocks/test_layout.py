@@ -84,6 +84,12 @@ def test_reasons_are_given() -> None:
         (lambda: layout.weave(10, ["a"], {"c": 12}), "B0402", "12 of 10"),
         (lambda: layout.weave(10, ["a", "b"], {"c": 6, "before": "b"}), "B0402", "at least 7 groups of 2"),
         (lambda: layout.weave(10, ["a"], {"c": 1, "d": 1}), "B0403", "exactly one"),
+        (
+            lambda: layout.weave(10, ["a", "b"], {"a": 2}),
+            "B0403",
+            "a is scattered among blocks that it is one of",
+        ),
+        (lambda: layout.weave(10, ["a", "b"], {"c": "100%"}), "B0402", "none is left for a, b"),
         (lambda: layout.weave(10, ["a"], {"before": "a"}), "B0403", "exactly one"),
         (
             lambda: layout.weave(11, ["a", "b"], {"c": 1, "before": "c"}),

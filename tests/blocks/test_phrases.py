@@ -148,3 +148,17 @@ def test_what_fields_may_be_called() -> None:
 def test_the_slot_of_a_position() -> None:
     assert position_field(Retention) == "position"
     assert position_field(Rival) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("-12 layers", ["-12", "layers"]),
+        ("Transformer, −12", ["Transformer", ",", "−12"]),
+        ("12-layer", ["12", "layer"]),
+        ("GPT-2", ["GPT", "2"]),
+        ("eps 1e-6", ["eps", "1e-6"]),
+    ],
+)
+def test_a_sign_belongs_to_a_number_that_begins_with_it(text: str, words: list[str]) -> None:
+    assert [word.text for word in words_of(text)] == words

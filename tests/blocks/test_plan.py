@@ -80,15 +80,16 @@ def test_overrides_by_selector() -> None:
     assert norms == ["rmsnorm"] * 3 + ["layernorm"] + ["rmsnorm"] * 2
 
 
-def test_later_overrides_win_key_by_key() -> None:
-    made = plan(ALTERNATING + "override:\n  ffn: {d_ff: 8, bias: true}\n  'ffn[0]': {d_ff: 16}\n")
-    assert [(m.d_ff, m.bias) for m in mixers(made) if m.name == "mlp"] == [(16, True), (8, True), (8, True)]
+def test_overrides_of_one_block_come_together_key_by_key() -> None:
+    made = plan(ALTERNATING + "override:\n  ffn: {bias: true, d_ff: 8}\n  'ffn[0]': {d_ff: 8, scale: 2}\n")
+    assert [(m.d_ff, m.bias) for m in mixers(made) if m.name == "mlp"] == [(8, True)] * 3
+    assert [layer.type.scale for layer in made.layers] == [1, 2, 1, 1, 1, 1]
 
 
 def test_another_mixer_resets_the_fields_but_not_norm_and_residual() -> None:
     made = plan(
         ALTERNATING + "override:\n  'attention[0]': {n_heads: 2, residual: post}\n"
-        "  attention: {mixer: mamba, d_state: 8}\n  'attention[2]': {mixer: multi_head, n_heads: 8}\n"
+        "  'attention[:2]': {mixer: mamba, d_state: 8}\n  'attention[2]': {mixer: multi_head, n_heads: 8}\n"
     )
     first, last = made.layers[0].type, made.layers[4].type
     assert (first.mixer.name, first.residual) == ("mamba", "post")
@@ -234,7 +235,9 @@ def test_problems_of_a_recipe_made_in_python_are_said_in_words() -> None:
             "model": [{"embed": "tokens"}, {"stack": {"depth": 2, "cycle": ["ffn"]}}],
         }
     )
-    with pytest.raises(RecipeError, match=r"error\[B0302\]: blocks.ffn.d_ff: d_ff is 0, and has to be greater than 0"):
+    with pytest.raises(
+        RecipeError, match=r"error\[B0302\]: blocks.ffn.d_ff: d_ff is 0, and has to be greater than 0"
+    ):
         recipe.plan()
 
 

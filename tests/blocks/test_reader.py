@@ -1,5 +1,6 @@
 """Reading: exact places, bounds, files, and what is refused, quickly."""
 
+import os
 import subprocess
 import sys
 import time
@@ -243,3 +244,21 @@ def test_any_text_is_read_or_refused(text: str | bytes) -> None:
         assert "error[B01" in str(refusal)
         lines = len(next(iter(refusal.sources.values()), "").splitlines()) + 1
         assert all(d.span is None or 1 <= d.span.line <= lines for d in refusal.diagnostics)
+
+
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.yaml"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero")):
+        with pytest.raises(RecipeError) as caught:
+            read_file(path)
+        (found,) = caught.value.diagnostics
+        assert (found.code, found.message) == ("B0802", f"{path} is not a file")
+
+
+def test_what_the_caller_opened_is_read() -> None:
+    out, into = os.pipe()
+    os.write(into, b"recipe: r\n")
+    os.close(into)
+    assert read_file(f"/dev/fd/{out}").value == {"recipe": "r"}
+    os.close(out)

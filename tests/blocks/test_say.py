@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import blocks
 from blocks import Plan, Recipe, RecipeError
 from blocks.canonical import canonical
-from blocks.say import say, sentence_recipe
+from blocks.say import MAX_TEXT, say, sentence_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 PATTERNS = {"nemotron-h-47b", "nemotron-h-47b-tiny"}
@@ -240,3 +240,29 @@ def test_many_kinds_of_block_are_not_looked_through() -> None:
         {"recipe": "r", "d_model": 8, "vocab_size": 9, "blocks": kinds, "model": model}
     )
     assert say(recipe) is None
+
+
+def test_one_of_a_kind_is_no_plural() -> None:
+    recipe = Recipe(recipe="r", d_model=64, vocab_size=100, depth=4, model="GQA with 1 kv head and FFN")
+    assert check(written_out(recipe.plan())) == "grouped-query attention (1 kv head) and FFN, pre-norm"
+
+
+def test_a_sentence_that_names_a_block_again_and_again_is_not_said() -> None:
+    layers = [
+        "attention" if index == 8 else ("mamba", "ffn", "mamba", "glu")[index % 4] for index in range(16)
+    ]
+    model = [{"embed": "tokens"}, {"stack": {"layers": layers * 4}}, {"norm": "rmsnorm"}, {"head": "lm"}]
+    mixers = {"attention": "multi_head", "mamba": "mamba", "ffn": "mlp", "glu": "gated_mlp"}
+    recipe = Recipe.model_validate(
+        {
+            "recipe": "r", "d_model": 64, "vocab_size": 100, "model": model,
+            "blocks": {name: {"mixer": mixer} for name, mixer in mixers.items()},
+        }
+    )  # fmt: skip
+    assert say(recipe) is None
+
+
+def test_a_sentence_of_many_options_is_not_said() -> None:
+    gemma = blocks.load("zoo/gemma-2-like")
+    assert say(gemma) is None
+    assert all(len(say(blocks.load(path)) or "") <= MAX_TEXT for path in RECIPES)

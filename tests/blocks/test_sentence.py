@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import blocks
 from blocks import Mixer, Recipe, RecipeError, Registry, hookimpl
 from blocks.canonical import canonical
+from blocks.same import same_plan
 
 NEMOTRON_8B = "M-M-M-M*-" + "M-M-M-M-M*-" * 3 + "M-M-M-M-M-"
 
@@ -533,3 +534,138 @@ def test_every_phrase_of_an_installed_component_means_it(spec: SimpleNamespace) 
         }
         used |= {stage.component.name for stage in made.stages if stage.component is not None}
         assert spec.name in used
+
+
+# What the words say -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", ["local attention and full attention", "local and global attention"])
+def test_full_attention_has_no_window(words: str) -> None:
+    found = mixers(f"{words}, window 128")
+    assert (found["attention"]["window"], found["multi_head"].get("window")) == (128, None)
+
+
+def test_a_window_that_only_full_attention_could_take_is_refused() -> None:
+    assert golden("full attention, FFN, window 128") == (
+        "error[B0502]: 'window 128' contradicts 'full attention'\n"
+        "  --> <text>:5:29\n"
+        "5 | model: full attention, FFN, window 128\n"
+        "  |                             ^^^^^^^^^^\n"
+        "  |        -------------- said here\n"
+        "  = help: keep one of them"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sentence", "attention", "ffn"),
+    [
+        ("Transformer with biases", True, True),
+        ("attention with bias and FFN", True, None),
+        ("attention (bias) and FFN (no bias)", True, False),
+        ("Transformer, no bias", False, False),
+    ],
+)
+def test_bias_means_all_biases(sentence: str, attention: bool, ffn: bool | None) -> None:
+    found = mixers(sentence)
+    assert [found["attention"][name] for name in ("qkv_bias", "out_bias")] == [attention, attention]
+    assert found["ffn"].get("bias") is ffn
+
+
+def test_a_bias_by_its_name_is_that_one_alone() -> None:
+    found = mixers("attention (no out bias, bias) and FFN")["attention"]
+    assert (found["qkv_bias"], found["out_bias"]) == (True, False)
+    assert "out_bias" not in mixers("attention with qkv bias and FFN")["attention"]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "code", "words"),
+    [
+        ("averaged, attention and FFN", "B0510", "averaged"),
+        ("causal attention and FFN, encoder-only", "B0502", "causal attention"),
+        ("causal attention and FFN, encoder-decoder, 4 + 4 layers", "B0502", "causal attention"),
+        ("post-norm, no norm, Transformer", "B0502", "no norm"),
+        ("DeepNorm, Transformer, no norm", "B0502", "no norm"),
+        ("Transformer, -12 layers", "B0504", "-12 layers"),
+        ("Transformer, −12 layers", "B0504", "−12 layers"),
+        ("Transformer, d_model -64", "B0501", "d_model -64"),
+        ("cross-attention, FFN, encoder-decoder, 4 + 4 layers", "B0507", "cross-attention"),
+        ("Transformer with 2 heads, 8 heads, 4 heads", "B0502", "8 heads"),
+    ],
+)
+def test_no_clause_vanishes(sentence: str, code: str, words: str) -> None:
+    found = problems(sentence, None if "layers" in sentence else 12)
+    assert code in [one.code for one in found]
+    problem = next(one for one in found if one.code == code)
+    assert words in problem.message
+
+
+@pytest.mark.parametrize(
+    ("sentence", "pool"),
+    [
+        ("Transformer, classifier head", "last"),
+        ("Mamba-2, classifier", "last"),
+        ("encoder-only Transformer, classifier head", "first"),
+        ("bidirectional attention and FFN, classifier head", "first"),
+        ("Transformer, classifier head (pool mean)", "mean"),
+    ],
+)
+def test_a_classifier_reads_a_token_that_has_seen_the_others(sentence: str, pool: str) -> None:
+    (head,) = (stage.component for stage in plan(sentence, 12).stages if stage.role == "head")
+    assert head.pool == pool
+
+
+@pytest.mark.parametrize(
+    ("sentence", "same"),
+    [
+        ("Mamba-2 and FFN with 8% attention", "8% attention, Mamba-2 and FFN"),
+        ("Mamba-2 and FFN with 4 attention layers", "4 attention, Mamba-2 and FFN"),
+        ("Mamba-2 and FFN, attention 8%", "8% attention, Mamba-2 and FFN"),
+        ("Transformers, RMSnorms", "Transformer, RMSNorm"),
+        ("interleaved local and global attention", "interleaved local attention and full attention"),
+        ("attention and FFN with 2x expansion", "attention and FFN with d_ff 1024"),
+        ("Transformer, 2x expansion", "attention and FFN with d_ff 1024"),
+        ("Transformer with 16 heads, ReLU", "attention with 16 heads and ReLU FFN"),
+        ("Transformer, logit softcap 30", "Transformer, lm head (logit cap 30)"),
+        ("Transformer, logit cap 30, tied", "Transformer, lm head (logit cap 30), tied embeddings"),
+    ],
+)
+def test_other_ways_to_say_it(sentence: str, same: str) -> None:
+    assert same_plan(plan(sentence), plan(same))
+
+
+@pytest.mark.parametrize("sentence", ["attention and shared FFN", "Transformer, shared FFN"])
+def test_one_shared_kind_of_block(sentence: str) -> None:
+    found = plan(sentence, 12).canonical.blocks
+    assert (found["attention"].share, bool(found["ffn"].share)) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "help"),
+    [
+        ("no RoPE, Transformer", "write no positions"),
+        ("Transformer, not tied", "write untied embeddings"),
+        ("Transformer, no tied embeddings", "write untied embeddings"),
+        ("Transformer, no attention", "a model has the blocks that are named and no other: Mamba-2 and FFN"),
+        ("Transformer, no pre-norm", "name another one: post-norm; sandwich norm; DeepNorm; no residual"),
+        ("Transformer, no RMSNorm", "write no norm, or the name of another norm"),
+        ("Transformer, not encoder-only", "name another one: decoder-only; encoder-only; encoder-decoder"),
+        ("Transformer, not shared", "leave 'not shared' out: it is only so where a sentence says so"),
+        ("BERT", "a recipe can start from it: extends: zoo/bert-like"),
+        ("GPT-2 style", "a recipe can start from it: extends: gpt2 or gpt2-xl"),
+        ("Llama-like", "a recipe can start from it: extends: llama-3.1-8b or llama-3.1-70b"),
+        ("Transformer, 8 haeds", "did you mean 'heads'?"),
+        (
+            "attention and FFN, in every 4th layer",
+            "say it right behind a block: attention in every 4th layer",
+        ),
+        ("Transformer, RoPE 10000", "RoPE theta 10000"),
+        ("Transformer, RMSNorm 1e-6", "RMSNorm eps 1e-6"),
+    ],
+)
+def test_the_help_says_what_to_write(sentence: str, help: str) -> None:
+    assert [(one.code, one.help) for one in problems(sentence)] == [("B0501", help)]
+
+
+def test_a_typo_is_no_missing_depth() -> None:
+    (problem,) = problems("Transformer, 12 layrs", None)
+    assert (problem.code, problem.help) == ("B0501", "did you mean 'layers'?")

@@ -161,3 +161,13 @@ model:
         generate(blocks.compile_graph(text.replace("DEPTH", str(depth))))
         taken[depth] = time.process_time() - start
     assert taken[10_000] < 10 * taken[2500] + 1
+
+
+def test_blocks_of_one_group_may_differ_in_what_their_branches_read() -> None:
+    entries = (
+        "a: {mixer: mlp, d_ff: 12}", "n: {mixer: mlp, d_ff: 12, norm: none}",
+        "p: {parallel: [a, f], share: s}", "q: {parallel: [a, f], share: s, scale: 2}",
+    )  # fmt: skip
+    assert ("layers.1.norm", "layers.0.norm") in shared("p, q", *entries)
+    with pytest.raises(RecipeError, match="branches"):
+        plan("p, r", *entries, "r: {parallel: [n, f], share: s}")

@@ -75,6 +75,22 @@ def test_two_mixers_of_one_letter_get_two_letters() -> None:
     assert [layer.symbol for layer in layers(blocks=blocks, layers="b, d, D, a")] == ["-", "D", "d", "A"]
 
 
+@pytest.mark.parametrize("mixer", ["multi_head", "mlp", "gru"])
+def test_no_name_takes_the_letter_of_mamba(mixer: str) -> None:
+    blocks = {
+        "first": {"mixer": mixer},
+        "multi": {"mixer": mixer},
+        "state": {"mixer": "mamba2", "head_dim": 16},
+    }
+    found = [layer.symbol for layer in layers(blocks=blocks, layers="first, multi, state")]
+    assert found[1:] == ["m", "M"]
+
+
+def test_a_recipe_may_still_say_that_letter() -> None:
+    blocks = {"multi": {"mixer": "mlp"}}
+    assert layers(blocks=blocks, pattern="M", symbols={"M": "multi"})[0].symbol == "M"
+
+
 def test_an_override_changes_the_layers_it_selects() -> None:
     found = layers(depth=4, cycle=["attention", "ffn"], override={"attention[-1]": {"n_heads": 2}})
     assert [getattr(layer.type.mixer, "n_heads", None) for layer in found] == [4, None, 2, None]
@@ -93,7 +109,12 @@ def test_an_override_changes_the_layers_it_selects() -> None:
         ({"pattern": "FF", "symbols": {"FF": "ffn"}}, "B0405", "'FF' is not one letter"),
         ({"pattern": "?"}, "B0405", "no block for '?'"),
         ({"layers": "fnf"}, "B0410", "no block is called 'fnf'"),
-        ({"layers": "ffn", "override": {"ffn[1]": {}}}, "B0409", "'ffn[1]' selects nothing"),
+        ({"layers": "ffn", "override": {"ffn[1]": {"bias": True}}}, "B0409", "'ffn[1]' selects nothing"),
+        ({"layers": "ffn", "override": {"ffn[0]": {}}}, "B0421", "the override of ffn[0] changes nothing"),
+        ({"layers": "ffn, ffn", "override": {"ffn": {"d_ff": 8}, "layers[1]": {"d_ff": 9}}}, "B0420",
+         "ffn and layers[1] give d_ff of layers.1 different values"),
+        ({"layers": "ffn, mamba2", "name": "ffn"}, "B0206", "a block cannot be called 'ffn' like its stack"),
+        ({"layers": "attention", "residual": "none", "alpha": 2}, "B0210", "there is no sum"),
         ({"layers": "ffn", "override": {"ffn": {"residual": "pree"}}}, "B0205", "'pree' is not one of pre, post"),
         ({"layers": "ffn", "override": {"ffn": {"mixer": 3}}}, "B0203", "expected text, found 3"),
         ({"layers": "ffn", "override": {"ffn": {"mixer": "mpl"}}}, "B0601", "no mixer is called 'mpl'"),
@@ -104,6 +125,19 @@ def test_stacks_that_cannot_be(stack: dict[str, Any], code: str, says: str) -> N
     found, message, _ = problem(**stack)
     assert found == code
     assert says in message
+
+
+def test_selectors_contradict_once_for_all_that_they_have_in_common() -> None:
+    made = planner(
+        layers="8 x [attention]",
+        override={"attention[0]": {"n_heads": 2}, "layers[0]": {"n_heads": 8}, "attention": {"n_heads": 1}},
+    )
+    assert made.layers(64) is None or made.resolver.problems
+    messages = {each.message.partition(": ")[2] for each in made.resolver.problems.diagnostics}
+    assert messages == {
+        "attention[0] and layers[0] give n_heads of layers.0 different values",
+        "layers[0] and attention give n_heads of layers.0 different values",
+    }
 
 
 @pytest.mark.parametrize(

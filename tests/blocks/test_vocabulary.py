@@ -114,6 +114,68 @@ def test_a_factor_of_the_sum_belongs_to_blocks_that_have_one() -> None:
             plan(stack, entry)
 
 
+def test_a_branch_that_says_none_reads_the_stream_as_it_is() -> None:
+    bare = "bare: {mixer: mlp, d_ff: 12, norm: none}"
+    kind = plan("layers: p", bare, "p: {parallel: [a, bare]}").layers[0].type
+    assert [branch.unnormed for branch in kind.branches] == [False, True]
+    assert kind.norm is not None
+    assert dict(kind.parts())["norm"] == 8
+    kind = plan("layers: p", bare, "p: {parallel: [bare, bare]}").layers[0].type
+    assert kind.norm is None
+    assert "norm" not in dict(kind.parts())
+
+
+def test_a_contradiction_of_the_stack_is_said_once() -> None:
+    with pytest.raises(RecipeError) as caught:
+        plan("layers: [a, f], residual: none, alpha: 2")
+    (found,) = caught.value.diagnostics
+    assert (
+        found.message == "alpha is a factor of the stream in the sum, and with residual: none there is no sum"
+    )
+    assert len(found.notes) == 1
+
+
+def test_what_every_block_says_otherwise_contradicts_nothing() -> None:
+    made = plan("layers: g, residual: none, alpha: 2", "g: {mixer: mlp, residual: pre}")
+    assert made.layers[0].type.alpha == 2
+
+
+def test_an_override_and_an_entry_that_contradict_are_both_shown() -> None:
+    with pytest.raises(RecipeError) as caught:
+        plan("layers: g, override: {g: {alpha: 2}}", "g: {mixer: mlp, residual: none}")
+    (found,) = caught.value.diagnostics
+    assert (found.code, len(found.notes)) == ("B0210", 1)
+
+
+def test_an_entry_that_no_stack_uses_contradicts_none() -> None:
+    assert plan("layers: a", "g: {mixer: mlp, alpha: 2}").vocabulary["g"].alpha == 2
+
+
+@pytest.mark.parametrize(
+    ("stack", "entry", "code"),
+    [
+        ("layers: g", "g: {mixer: mlp, residual: post, norm: none}", "B0210"),
+        ("layers: g, override: {g: {norm: none}}", "g: {mixer: mlp, residual: post}", "B0210"),
+        ("layers: [g, g], residual: post", "g: {mixer: mlp, norm: none}", ""),
+        ("layers: [a, f], scale: 0", "g: {mixer: mlp}", "B0302"),
+        ("layers: g", "g: {mixer: mlp, scale: 1 - 1}", "B0302"),
+        ("layers: p", "g: {mixer: mlp, scale: 0}\n  p: {parallel: [g, a]}", "B0302"),
+        ("layers: g", "g: {mixer: mlp, layer_scale: -1}", "B0302"),
+        ("layers: g", "g: {mixer: mlp, layer_scale: 0, scale: -1}", ""),
+        ("layers: [a, f], alpha: -1", "g: {mixer: mlp}", "B0302"),
+        ("layers: g", "g: {mixer: mlp, alpha: 0}", "B0302"),
+    ],
+)
+def test_factors_and_norms_that_make_no_sense(stack: str, entry: str, code: str) -> None:
+    if not code:
+        plan(stack, entry)
+        return
+    with pytest.raises(RecipeError) as caught:
+        plan(stack, entry)
+    assert [each.code for each in caught.value.diagnostics] == [code]
+    assert all(each.help for each in caught.value.diagnostics)
+
+
 @pytest.mark.parametrize("position", ["rope", "alibi", "relative"])
 def test_a_position_inside_of_a_mixer_is_no_stage(position: str) -> None:
     text = (

@@ -170,6 +170,10 @@ TEXTS: dict[str, tuple[str | bytes, str]] = {
         recipe("layers: a", blocks="blocks: {a: {mixer: mamba2, n_heads: 999999999999, n_groups: 8, head_dim: 64}}\n"),
         "B0306",
     ),
+    "an unused block that reads a stream without a width": (
+        HEAD + "blocks: {c: {mixer: multi_head, n_heads: 4, memory: encoder}}\nmodel: {encoder: [{embed: token}]}\n",
+        "B0601",
+    ),
     "a vocabulary of a trillion": (
         recipe("layers: f", head="recipe: x\nd_model: 4096\nvocab_size: 1T\n"), "B0311"
     ),

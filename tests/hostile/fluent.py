@@ -62,7 +62,7 @@ STAGES: tuple[Any, ...] = (
     {"position": "sinusoidal"},
     {"head": "lm"},
     {"head": {"lm": {"tied": True}}},
-    {"heads": {"next": "lm", "other": "classifier"}},
+    {"heads": {"next": "lm", "other": {"classifier": {"pool": "last"}}}},
     {"heads": {"next": "lm"}},
     {"embed": "tokens"},
     {"embed": {"tokens": {"share": "vocabulary", "scale": 2}}},

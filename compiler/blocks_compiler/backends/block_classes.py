@@ -165,7 +165,9 @@ def _forward(kind: BlockType) -> Iterator[str]:
 
 def _branch_lines(kind: BlockType, branch: Branch, index: int, inner: str) -> Iterator[str]:
     before = _before(kind, branch)
-    source = f"self.{before}norm(x)" if branch.norm is not None else inner
+    source = "x" if branch.unnormed else inner
+    if branch.norm is not None:
+        source = f"self.{before}norm(x)"
     given = ["kv"] if kind.kv_from is not None else []
     if branch.memory is not None:
         given = [memory_name(branch.memory)]
@@ -205,7 +207,9 @@ def formula(kind: BlockType, *, names: bool = False) -> str:
         inner = f"{called('norm', kind.norm)}(x)"
     parts = []
     for branch in kind.branches:
-        source = inner if branch.norm is None else f"{called('norm', branch.norm)}(x)"
+        source = "x" if branch.unnormed else inner
+        if branch.norm is not None:
+            source = f"{called('norm', branch.norm)}(x)"
         part = f"{called(branch.name, branch.mixer)}({source})"
         if branch.out_norm is not None:
             part = f"{called('out_norm', branch.out_norm)}({part})"

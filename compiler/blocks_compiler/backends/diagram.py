@@ -18,7 +18,7 @@ from blocks_compiler import units
 from blocks_compiler.backends.diagram_cards import Card
 from blocks_compiler.backends.diagram_column import Column, title
 from blocks_compiler.backends.diagram_labels import FONT, Labels, text, tip
-from blocks_compiler.backends.diagram_parts import Block, columns, items
+from blocks_compiler.backends.diagram_parts import Block, columns, items, representatives
 from blocks_compiler.backends.theme import LIGHT, Theme
 from blocks_compiler.families import family
 
@@ -50,8 +50,14 @@ def diagram(graph: BlockGraph, *, inside: bool = False, folded: bool = True, the
     dot.attr("edge", color=theme.stream, arrowsize="0.6", penwidth="1.4")
     with dot.subgraph(name="cluster_model") as left:  # a cluster, since clusters are packed first
         left.attr(label="", peripheries="0", margin="0")
-        height = _streams(left, graph, parts, lambda dot: Column(graph, dot, labels, colors, folded=folded))
-    cards = [Card(graph, block, at, labels, colors[block], inside=inside) for at, block in enumerate(counts)]
+        height = _streams(
+            left,
+            graph,
+            parts,
+            lambda dot, named: Column(graph, dot, labels, colors, folded=folded, named=named),
+        )
+    kinds = representatives(part for part in parts if isinstance(part, Block))
+    cards = [Card(graph, block, at, labels, colors[block], inside=inside) for at, block in enumerate(kinds)]
     rows = columns([card.height for card in cards], height, MAX_CARD_COLUMNS)
     dot.attr("graph", pack="26", packmode=f"array_ti{len(rows) + 1}")
     rest = iter(cards)
@@ -70,9 +76,13 @@ def _streams(
     left: graphviz.Digraph,
     graph: BlockGraph,
     parts: Sequence[Node | Block],
-    column_in: Callable[[graphviz.Digraph], Column],
+    column_in: Callable[[graphviz.Digraph, bool], Column],
 ) -> int:
-    """Draw a column for each stream, side by side, and what one reads of another; returns the height."""
+    """Draw a column for each stream, side by side, and what one reads of another; returns the height.
+
+    A dashed line leads from a stream to what reads it in the next one. Where a stream further on reads it, names
+    stand in place of all lines.
+    """
     plan: Plan = graph.graph["plan"]
     runs: list[list[Node | Block]] = []
     for part in parts:
@@ -80,10 +90,13 @@ def _streams(
             runs.append([])
         runs[-1].append(part)
     if len(runs) < 2:
-        column = column_in(left)
+        column = column_in(left, False)
         column.draw(list(parts))
         return column.height
     columns: list[Column] = []
+    read = _read(graph)
+    order = [stream.name for stream in plan.streams]
+    named = any(order.index(reader) - order.index(source) > 1 for source, reader in read)
     for stream, run in zip(plan.streams, runs, strict=True):
         with left.subgraph(name=f"cluster_stream_{stream.name}") as box:
             title = f"<<B>{text(stream.name)}</B>>"
@@ -95,8 +108,10 @@ def _streams(
                 margin="10",
                 tooltip=tip(stream.name),
             )
-            columns.append(column_in(box))
+            columns.append(column_in(box, named))
             columns[-1].draw(run)
+            if named and any(source == stream.name for source, _ in read):
+                columns[-1].end_as(stream.name)
     ends = {path: name for column in columns for path, name in column.ends.items()}
     theme = columns[0].labels.theme
     for column in columns:
@@ -110,6 +125,12 @@ def _streams(
                 tooltip="memory",
             )
     return max(column.height for column in columns)
+
+
+def _read(graph: BlockGraph) -> set[tuple[str, str]]:
+    """Which stream is read by which."""
+    pairs = ((graph.sources(node.path).get("memory"), node) for node in graph.walk())
+    return {(s[0].partition(".")[0], node.path.partition(".")[0]) for s, node in pairs if s is not None}
 
 
 def graph_svg(graph: BlockGraph, *, inside: bool = False, folded: bool = True, theme: Theme = LIGHT) -> str:
@@ -135,7 +156,7 @@ def _facts(graph: BlockGraph, blocks: int) -> list[str]:
     plan: Plan = graph.graph["plan"]
     facts = [
         f"{units.count(plan.parameters)} parameters",
-        f"{blocks:,} blocks",
+        units.number(blocks, "block"),
         f"d_model {plan.sizes.d_model:,}",
     ]
     if plan.sizes.vocab_size:

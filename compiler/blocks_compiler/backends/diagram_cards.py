@@ -88,7 +88,8 @@ class Card:
         mixer, layer = node.component, node.layer
         if layer is not None and layer.type.mixer is mixer and not layer.type.join:
             return block_options(self.plan, layer.type)
-        return options(mixer, ()) if mixer is not None else {}
+        written = self.plan.canonical.blocks.get(_entry(node))
+        return options(mixer, written.options if written is not None else ()) if mixer is not None else {}
 
     def _asides(self) -> Iterator[tuple[str, str, str]]:
         """What the block reads besides its stream: name of the node, what it is called, its shape or place."""
@@ -96,10 +97,12 @@ class Card:
         seen: set[str] = set()
         for step in self.steps:
             for source, port, axes in step.reads:
-                if source == f"in.{port}" and source not in seen:
-                    seen.add(source)
-                    lent = layer.type.kv_from if layer is not None and port == "kv" else None
-                    yield source, "keys, values of" if lent else port, lent or self.labels.shape(axes)
+                if not _is_aside(source, port) or source in seen:
+                    continue
+                seen.add(source)
+                lent = layer.type.kv_from if layer is not None and port == "kv" else None
+                said = source.rpartition(".")[2]
+                yield source, "keys, values of" if lent else said, lent or self.labels.shape(axes)
 
     # Nodes
 
@@ -122,7 +125,7 @@ class Card:
         parameters = units.count(node.cost.parameters(node.width)) if node.cost.params else ""
         about = tip(f"{component.name}: {words(component)}")
         if node.role == "mixer":
-            label = labels.options(component.name, parameters, self._options(node))
+            label = labels.options(component.name, parameters, self._options(node), entry=_named(node))
             card.node(
                 name, label, fillcolor=self.fill, color=self.line, tooltip=about, group=self._group(node)
             )
@@ -138,7 +141,7 @@ class Card:
     def _lid(self, card: graphviz.Digraph, node: Node) -> None:
         """The operations of an opened mixer and the edges between them, in a box of their own."""
         labels, component = self.labels, node.component
-        name = component.name if component is not None else ""
+        name = f"{_named(node)}  {component.name if component is not None else ''}".strip()
         with card.subgraph(name=f"cluster_{self.prefix}{node.path}") as box:
             box.attr(
                 label=f"<{labels.small(name)}>", labeljust="l", style="rounded,filled", fillcolor=labels.theme.paper,
@@ -188,7 +191,7 @@ class Card:
         for source, port, axes in step.reads:
             if step.node.role == "add" and port == "x":
                 self._residual(card, source, step)
-            elif source == f"in.{port}":
+            elif _is_aside(source, port):
                 about = tip(self.labels.shape(axes))
                 card.edge(self.prefix + source, self.prefix + step.name, tooltip=about, style="dashed")
             elif step.op is None or not source or self.steps[self.place[source]].op is None:
@@ -229,3 +232,20 @@ class Card:
             trunk = [ranks[source] for source, _, _ in step.reads if source == before or step.op is None]
             ranks[step.name] = max(trunk, default=0) + 1 + (step.name in written)
         return ranks
+
+
+def _is_aside(source: str, port: str) -> bool:
+    """Whether a port reads something else than the stream."""
+    return port in diagram_parts.ASIDE and source.startswith(f"in.{port}")
+
+
+def _entry(node: Node) -> str:
+    """The name that the recipe gives a branch; "" in a block of one mixer."""
+    branch = diagram_parts.branch(node)
+    return branch.entry if branch is not None else ""
+
+
+def _named(node: Node) -> str:
+    """The same where it says more than the name of the mixer."""
+    entry = _entry(node)
+    return "" if node.component is not None and entry == node.component.name else entry

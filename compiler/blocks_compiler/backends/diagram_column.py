@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 MAX_DRAWN = 240
 """Items drawn at most; of a longer column the middle is left out and counted."""
-NODE, SHAPE, BOX = 43, 28, 30
-"""Points that a node with the edge above it, a shape on an edge, and a box around repeats take, about."""
+NODE, SHAPE, BOX, NOTE = 43, 28, 30, 12
+"""Points that a node with the edge above it, a shape on an edge, a box around repeats, a note take, about."""
 TITLES = {"embedding": "embedding", "position": "positions", "head": "head"}
 
 
@@ -32,8 +32,11 @@ class Column:
         colors: Mapping[Block, tuple[str, str]],
         *,
         folded: bool,
+        named: bool = False,
     ) -> None:
         self.graph, self.dot, self.labels, self.colors, self.folded = graph, dot, labels, colors, folded
+        self.named = named
+        """Whether a block says which streams it reads by their names, since a line would cross other streams."""
         self.height = 0
         self.readers: list[tuple[str, str]] = []
         """What reads another stream: path of that stream's last node, and what was drawn for the reader."""
@@ -59,6 +62,14 @@ class Column:
             if item is not None:
                 self._stage(item)
                 self.ends[item.path] = self._last
+
+    def end_as(self, name: str) -> None:
+        """Under the last node, the name that other streams read the stream by, with its shape."""
+        end = f"{self._last}.end"
+        self.dot.node(
+            end, self.labels.end(name, self._shown), **self.labels.plain(), tooltip=tip(self._shown)
+        )
+        self._follow(end, None)
 
     def _follow(self, name: str, port: Port | None) -> None:
         """Continue with a node that is drawn already; the shape of the edge is written where it changes.
@@ -91,11 +102,11 @@ class Column:
             self._follow(node.path, None)
             return
         parameters = node.cost.parameters(node.width)
-        note = units.count(parameters) if parameters else ""
+        number, note = units.count(parameters) if parameters else "", ""
         if node.ties and not parameters:
             note = f"tied to {node.ties[0][1]}"
         if node.shared:
-            note = f"shared with {node.shared}"
+            number, note = "", f"shared with {node.shared}"
         name = f"{node.component.name} {TITLES.get(node.role, '')}".strip()
         if self._is_one_of_several(node):
             name = f"{node.path.rpartition('.')[2]}: {name}"
@@ -103,8 +114,9 @@ class Column:
             self._last, self._shown = self._fork
             self._heads.append(node.path)
         about = tip(f"{node.path}: {words(node.component)}")
-        self.dot.node(node.path, labels.box(name, note, wide=COLUMN), tooltip=about)
+        self.dot.node(node.path, labels.box(name, number, note=note, wide=COLUMN), tooltip=about)
         self._follow(node.path, node.inputs[0])
+        self.height += NOTE if note else 0
 
     def _is_one_of_several(self, node: Node) -> bool:
         readers = (self.graph.node(path) for path in self.graph.successors(node.path))
@@ -166,12 +178,17 @@ class Column:
         name = f"{first.path}.block"
         fill, line = self.colors[block]
         parameters = units.count(block.parameters)
-        for node in block.nodes:
-            memory = self.graph.sources(node.path).get("memory")
-            if memory is not None:
-                self.readers.append((memory[0], name))
+        sources = (self.graph.sources(node.path).get("memory") for node in block.nodes)
+        read = list(dict.fromkeys(source[0] for source in sources if source is not None))
+        note = ""
+        if read and self.named:
+            note = f"reads {', '.join(source.partition('.')[0] for source in read)}"
+            self.height += NOTE
+        else:
+            self.readers += [(source, name) for source in read]
+        label = self.labels.box(block.name, parameters, times, note, wide=COLUMN - 20)
         dot.node(
-            name, self.labels.box(block.name, parameters, times, wide=COLUMN - 20), fillcolor=fill, color=line,
+            name, label, fillcolor=fill, color=line,
             tooltip=tip(f"{first.layer.path if first.layer else first.path}: {words(block.mixer.component)}"),
         )  # fmt: skip
         self._follow(name, first.inputs[0])

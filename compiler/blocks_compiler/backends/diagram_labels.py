@@ -82,9 +82,10 @@ class Labels:
         left = f"<B>{text(name)}</B>{repeat}{below}"
         return f"<{TABLE}{self._row(left, right, wide)}</TABLE>>"
 
-    def options(self, name: str, right: str, chosen: Mapping[str, str]) -> str:
-        """A component's name above its options, one a line."""
-        rows = [self._row(f"<B>{text(name)}</B>", right or " ", CARD)]
+    def options(self, name: str, right: str, chosen: Mapping[str, str], entry: str = "") -> str:
+        """A component's name above its options, one a line; `entry` is the name that a branch goes by."""
+        above = f'<B>{text(entry)}</B><BR ALIGN="LEFT"/>{text(name)}' if entry else f"<B>{text(name)}</B>"
+        rows = [self._row(above, right or " ", CARD)]
         rows += [self._row(self.small(option), value, CARD) for option, value in chosen.items()]
         return f"<{TABLE}{''.join(rows)}</TABLE>>"
 

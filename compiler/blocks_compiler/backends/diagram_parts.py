@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, Union
 
-from blocks import BlockGraph, Node, Op
+from blocks import BlockGraph, Component, Mixer, Node, Op
+from blocks.blocktype import BlockType, Branch
 from blocks.inside import Shape
 from blocks_compiler.fold import Repeat
 
 Wire: TypeAlias = tuple[str, str, Union[Shape, None]]  # noqa: UP007 - a runtime alias
-"""A step that is read ("" is the block's input, "in.memory" another one), the port that reads it, the shape."""
+"""A step that is read ("" is the block's input, "in.memory.encoder" another one), the port that reads it, the shape."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The nodes of one block. Blocks of one `key` are drawn alike."""
+    """The nodes of one block. Blocks of one `key` are drawn alike, in whatever streams they stand."""
 
     nodes: tuple[Node, ...] = field(compare=False, repr=False)
-    key: tuple[object, ...]
+    key: int
 
     @property
     def mixer(self) -> Node:
@@ -55,21 +56,70 @@ ASIDE = ("memory", "kv")
 def items(graph: BlockGraph) -> Iterator[Node | Block]:
     """Stages and blocks in the order of execution."""
     run: list[Node] = []
+    keys = _Keys()
     for node in graph.walk():
         if run and (node.layer is None or node.layer is not run[-1].layer):
-            yield _block(run)
+            yield Block(tuple(run), keys.of(run))
             run = []
         if node.layer is None:
             yield node
         else:
             run.append(node)
     if run:
-        yield _block(run)
+        yield Block(tuple(run), keys.of(run))
 
 
-def _block(nodes: list[Node]) -> Block:
-    kind = nodes[0].layer.type if nodes[0].layer else None
-    return Block(tuple(nodes), (kind, *((node.role, id(node.component)) for node in nodes)))
+class _Keys:
+    """Numbers of kinds of block: the same one where names, options, norms and residual are the same."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[object, int] = {}
+        self.known: dict[object, int] = {}  # thousands of blocks are of one type
+
+    def of(self, nodes: Sequence[Node]) -> int:
+        layer = nodes[0].layer
+        same = (
+            layer and layer.type,
+            layer and layer.symbol,
+            *((node.role, id(node.component)) for node in nodes),
+        )
+        if same not in self.known:
+            around = _around(layer.type, nodes[0]) if layer is not None else None
+            parts = ((node.role, node.note, node.width, _content(node.component)) for node in nodes)
+            content = (around, layer and layer.symbol, *parts)
+            self.known[same] = self.numbers.setdefault(content, len(self.numbers))
+        return self.known[same]
+
+
+def _around(kind: BlockType, node: Node) -> tuple[object, ...]:
+    """What a block has besides its components; parameters are shared within a stream."""
+    shared = (kind.share, node.path.partition(".")[0]) if kind.share else ()
+    return (
+        kind.name, kind.residual, kind.scale, kind.layer_scale, kind.alpha, kind.join, kind.kv_from, shared,
+        *((each.entry, each.memory, each.scale, each.layer_scale) for each in kind.branches),
+    )  # fmt: skip
+
+
+def _content(component: Component | None) -> tuple[object, ...]:
+    reads = (component.memory_width, component.borrows) if isinstance(component, Mixer) else ()
+    return (type(component), repr(component), *reads)
+
+
+def representatives(blocks: Iterable[Block]) -> list[Block]:
+    """One block of each kind, in order of appearance: the one that a stream of T tokens has, where there is one."""
+    chosen: dict[Block, Block] = {}
+    for block in blocks:
+        if block not in chosen or (chosen[block].nodes[0].length, block.nodes[0].length) == ("S", "T"):
+            chosen[block] = block
+    return list(chosen.values())
+
+
+def branch(node: Node) -> Branch | None:
+    """The branch that a node stands in; None in a block of one mixer."""
+    if node.layer is None or not node.layer.type.join:
+        return None
+    name = node.path.rpartition(".")[2]
+    return next((each for each in node.layer.type.branches if each.name == name), None)
 
 
 def steps(graph: BlockGraph, block: Block, *, inside: bool) -> list[Step]:
@@ -80,7 +130,7 @@ def steps(graph: BlockGraph, block: Block, *, inside: bool) -> list[Step]:
     for node in block.nodes:
         reads: tuple[Wire, ...] = tuple(
             (
-                exits.get(source, f"in.{port}" if port in ASIDE else ""),
+                exits.get(source, _outside(port, source)),
                 port,
                 graph.node(source).outputs[-1].shape,
             )
@@ -100,6 +150,13 @@ def steps(graph: BlockGraph, block: Block, *, inside: bool) -> list[Step]:
             found.append(Step(node.path, node, None, reads))
             exits[node.path] = node.path
     return found
+
+
+def _outside(port: str, source: str) -> str:
+    """What is read from outside of a block: the memory of each stream by itself."""
+    if port == "memory":
+        return f"in.memory.{source.partition('.')[0]}"
+    return f"in.{port}" if port in ASIDE else ""
 
 
 def _id(op: str) -> str:

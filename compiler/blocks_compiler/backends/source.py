@@ -26,7 +26,7 @@ from blocks_compiler.backends.block_classes import (
 from blocks_compiler.backends.calls import Calls, brief
 from blocks_compiler.backends.inline import Inliner
 from blocks_compiler.backends.share_lines import share_lines
-from blocks_compiler.backends.stream_class import StreamClass, lenders
+from blocks_compiler.backends.stream_class import StreamClass, lenders, letters, method_docstring
 from blocks_compiler.backends.text import (
     WIDTH,
     camel,
@@ -304,14 +304,17 @@ class _Writer:
         lines += ["        state: dict[str, Any] | None = None,"]
         lines += [f"        {word}_mask: Tensor | None = None," for word in called.values()]
         result = last.result[0].upper() + last.result[1:]
-        others = _and([f"{called[stream.name]} int64 [B, S]" for stream in plan.streams[:-1]])
+        length = letters(plan)
+        others = _and(
+            [f"{called[stream.name]} int64 [B, {length[stream.name]}]" for stream in plan.streams[:-1]]
+        )
         lines += [
             f"    ) -> tuple[{output}, dict[str, Any]]:",
-            f'        """{result} and the state after {target} int64 [B, T], which reads {others}.',
-            "",
-            "        state is what an earlier call returned, None at the start; once it is given, nothing is read of",
-            f"        {_and([called[s.name] for s in plan.streams[:-1]])}. Masks are true at real tokens.",
-            '        """',
+            *method_docstring(
+                f"{result} and the state after {target} int64 [B, T], which reads {others}.",
+                "state is what an earlier call returned, None at the start; once it is given, nothing is read of "
+                f"{_and([called[s.name] for s in plan.streams[:-1]])}. Masks are true at real tokens.",
+            ),
         ]
         for stream in plan.streams[:-1]:
             lines.append(f"        {memory_name(stream.name)}: tuple[Tensor, Tensor | None] | None = None")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 
 from blocks import BlockGraph, Head, Node, Plan
@@ -29,9 +30,10 @@ class StreamClass:
         self.graph, self.stream, self.calls = graph, stream, calls
         self.layouts, self.fused = layouts, fused
         self.plan: Plan = graph.graph["plan"]
-        self.letter = "T" if stream is self.plan.streams[-1] else "S"
+        self.letters = letters(self.plan)
+        self.letter = self.letters[stream.name]
         self.before = f"{stream.name}." if stream.name else ""
-        self.memories = [memory_name(name) for name in stream.memories]
+        self.memories = {memory_name(name): self.letters[name] for name in stream.memories}
 
     def text(self, name: str) -> str:
         """The text of the class under a name."""
@@ -95,15 +97,15 @@ class StreamClass:
             yield "        self, tokens: Tensor, state: dict[str, Any] | None = None, mask: Tensor | None = None"
         yield f"    ) -> tuple[{output}, dict[str, Any]]:"
         result = self.result[0].upper() + self.result[1:]
-        yield f'        """{result} and the state after tokens int64 [B, {self.letter}].'
-        yield ""
-        yield (
-            f"        state is what an earlier call returned, None at the start; mask bool [B, {self.letter}] is true"
-            " at real tokens."
-        )
-        for name in self.memories:
-            yield f"        {name} holds the states [B, S, D] of that stream and their mask; a state has taken them in."
-        yield '        """'
+        said = [
+            f"state is what an earlier call returned, None at the start; mask bool [B, {self.letter}] is true at "
+            "real tokens."
+        ]
+        said += [
+            f"{name} holds the states [B, {letter}, D] of that stream and their mask; a state has taken them in."
+            for name, letter in self.memories.items()
+        ]
+        yield from method_docstring(f"{result} and the state after tokens int64 [B, {self.letter}].", *said)
         yield "        state = state or {}"
         yield from self._stages()
 
@@ -153,7 +155,11 @@ class StreamClass:
         yield f"        return {value}, {{{held}}}"
 
     def _shape(self, node: Node) -> str:
-        sizes = {"d_model": self.plan.sizes.d_model, "vocab_size": self.plan.sizes.vocab_size}
+        sizes: dict[str, int | str | None] = {
+            "d_model": self.plan.sizes.d_model,
+            "vocab_size": self.plan.sizes.vocab_size,
+            "S": self.letter,
+        }
         shape = node.outputs[-1].shape or ()
         return ", ".join(str(sizes.get(str(size), size)) for size in shape)
 
@@ -191,12 +197,36 @@ class StreamClass:
         for index, layer in enumerate(stage.layers):
             if layer.type.memories:
                 memories.setdefault(reads(layer.type), []).append(index)
-        words = [f"({', '.join(read)},) if i in {numbers(found)}" for read, found in memories.items()]
+        words = [
+            f"({', '.join(read)}{',' * (len(read) == 1)}) if i in {numbers(found)}"
+            for read, found in memories.items()
+        ]
         if lenders(stage):
             words.append(
                 f"({name}_state[{self.layouts[stage.path]}_KV[i]],) if i in {self.layouts[stage.path]}_KV"
             )
         return " else ".join([*words, "()"]) if words else ""
+
+
+def letters(plan: Plan) -> dict[str, str]:
+    """The letter of each stream's length: T of the last one, S, S2, … of those that it may read."""
+    *others, last = (stream.name for stream in plan.streams)
+    return {name: f"S{index}" if index > 1 else "S" for index, name in enumerate(others, start=1)} | {
+        last: "T"
+    }
+
+
+def method_docstring(summary: str, *said: str) -> Iterator[str]:
+    """The lines of a method's docstring: a summary and further sentences, each on lines of its own."""
+    room, indent = WIDTH - 8, " " * 8
+    first, *rest = textwrap.wrap(f'"""{summary}', room, break_long_words=False)
+    yield indent + first
+    yield from (indent + line for line in rest)
+    yield ""
+    for sentence in said:
+        for line in textwrap.wrap(sentence, room, break_long_words=False, break_on_hyphens=False):
+            yield indent + line
+    yield f'{indent}"""'
 
 
 def lenders(stage: PlannedStage) -> dict[int, int]:

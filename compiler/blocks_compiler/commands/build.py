@@ -9,6 +9,7 @@ from pathlib import Path
 from blocks import BuildError
 from blocks.command import Command
 from blocks.render import plain
+from blocks_compiler import units
 from blocks_compiler.commands.options import add_recipe, count, plan_of
 
 
@@ -70,7 +71,9 @@ def run(args: Namespace) -> int:
     for wrong in wrong_costs(model, graph, args.registry):
         print(f"warning[{wrong.code}]: {plain(wrong.message)}\n  = help: {wrong.help}", file=sys.stderr)
     total = sum(parameter.numel() for parameter in model.parameters())
-    print(f"{plan.name}: {len(plan.layers)} blocks, {total:,} parameters, seed {seed}, {args.dtype}")
+    print(
+        f"{plan.name}: {units.number(len(plan.layers), 'block')}, {total:,} parameters, seed {seed}, {args.dtype}"
+    )
     print(f"layout   {plan.pattern}")
     print(f"weights  {target / 'model.safetensors'}")
     print(f"recipe   {target / 'recipe.lock.yaml'}")

@@ -15,6 +15,7 @@ from blocks.cli import wants_color
 from blocks.command import Command
 from blocks.published import locate
 from blocks.render import render
+from blocks_compiler import units
 from blocks_compiler.commands.options import add_json, add_recipe, plan_of
 from blocks_compiler.watch import changes, nap
 
@@ -101,7 +102,7 @@ def check(name: str, args: Namespace) -> Checked:
 def show(checked: Checked) -> None:
     """One line for a good recipe; for a wrong one its problems, on standard error."""
     if not checked.diagnostics:
-        print(f"{checked.name}: ok, {checked.blocks} blocks", flush=True)
+        print(f"{checked.name}: ok, {units.number(checked.blocks, 'block')}", flush=True)
         return
     print(render(checked.diagnostics, checked.sources, color=wants_color(sys.stderr)), file=sys.stderr)
     print(file=sys.stderr, flush=True)

@@ -20,8 +20,10 @@ def configure(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Print a section for each part of the model."""
     from blocks_compiler.explanation import explain
+    from blocks_compiler.pipeline import check_plan
 
     plan = plan_of(args.recipe, args)
+    check_plan(plan)
     sections = explain(plan, registry=args.registry)
     if args.json:
         print(json.dumps({"recipe": plan.name, "sections": [asdict(one) for one in sections]}, indent=2))

@@ -36,9 +36,12 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """Write the canonical recipe of a sentence, with comments."""
+    """Write the canonical recipe of a sentence, with comments. Raises RecipeError where it does not compile."""
+    from blocks_compiler import compile_plan
+
     recipe = from_document(read(_text(args), "<sentence>"))
     plan = recipe.plan(registry=args.registry, max_params=count(args.max_params, "--max-params"))
+    compile_plan(plan, registry=args.registry)
     text = annotated(plan)
     if args.output is None:
         print(text, end="")

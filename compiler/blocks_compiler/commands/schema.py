@@ -35,7 +35,7 @@ def configure(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Write the schema of what is installed."""
     from blocks_compiler.backends.write import write_bytes
-    from blocks_compiler.editor import MATCH, install
+    from blocks_compiler.editor import MATCH, check_replaceable, install
     from blocks_compiler.schema import schema_text
 
     if args.match and args.install is None:
@@ -53,6 +53,7 @@ def run(args: Namespace) -> int:
         page.line("Any other recipe, in any editor: let its first line be")
         page.line(f"# yaml-language-server: $schema={schema.resolve().as_uri()}", indent=2)
     elif args.output is not None:
+        check_replaceable(args.output)
         write_bytes(args.output, text.encode())
         page.line("schema written to ", Cell(str(args.output), "bold"))
     else:

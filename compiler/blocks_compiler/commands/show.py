@@ -38,7 +38,10 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Run the command; returns the exit code."""
+    from blocks_compiler.pipeline import check_plan
+
     plan = plan_of(args.recipe, args)
+    check_plan(plan)
     if args.expanded:
         from blocks.canonical import canonical
 
@@ -84,7 +87,7 @@ class _Show:
         page.line()
         facts = [
             (f"{self.sizes.total:,}", "parameters"),
-            (f"{len(plan.layers):,}", "blocks"),
+            (f"{len(plan.layers):,}", "blocks" if len(plan.layers) != 1 else "block"),
             ("d_model", f"{plan.sizes.d_model:,}"),
         ]
         if plan.sizes.vocab_size:
@@ -113,19 +116,24 @@ class _Show:
             self.page.line(Cell(f"{'' if number else 'in a sentence':<15}", "dim"), line)
 
     def _pattern(self) -> None:
-        layers = self.plan.layers
-        if not layers:
+        """One letter a block in the colour of its family; a space between streams."""
+        letters: list[Layer | None] = []
+        for stream in self.plan.streams:
+            layers = [layer for stage in stream.stages for layer in stage.layers]
+            letters += [None, *layers] if letters and layers else layers
+        if not letters:
             return
         width = (self.page.width or 100) - 9
-        lines = [layers[at : at + width] for at in range(0, min(len(layers), 8 * width), width)]
+        lines = [letters[at : at + width] for at in range(0, min(len(letters), 8 * width), width)]
         for number, line in enumerate(lines):
-            parts = [
-                Cell("".join(layer.symbol for layer in run), self.families[block])
-                for block, run in groupby(line, key=lambda layer: layer.type)
-            ]
+            parts: list[Cell | str] = []
+            for block, run in groupby(line, key=lambda layer: layer.type if layer is not None else None):
+                shown = "".join(layer.symbol for layer in run if layer is not None)
+                parts.append(" " if block is None else Cell(shown, self.families[block]))
             self.page.line(Cell("pattern  " if number == 0 else " " * 9, "dim"), *parts)
-        if len(layers) > 8 * width:
-            self.page.line(Cell(f"… {len(layers) - 8 * width:,} more", "dim"), indent=9)
+        left_out = sum(layer is not None for layer in letters[8 * width :])
+        if left_out:
+            self.page.line(Cell(f"… {left_out:,} more", "dim"), indent=9)
 
     def _stage(self, stage: PlannedStage) -> None:
         component = stage.component
@@ -143,7 +151,7 @@ class _Show:
         page, count = self.page, len(stage.layers)
         parameters = self.sizes.stage[stage.path]
         page.line(
-            Cell(f"{stage.path:<8}", "bold"), f" {count:,} blocks   {units.count(parameters)}",
+            Cell(f"{stage.path:<8}", "bold"), f" {units.number(count, 'block')}   {units.count(parameters)}",
             Cell(f"  {self._share(parameters)}", "dim"),
         )  # fmt: skip
         page.line()

@@ -1,4 +1,4 @@
-"""Check capabilities: what a head asks of every mixer of its stream, every one can do.
+"""Check capabilities: what a head asks of every mixer of its stream, every one can do; what it reads has seen enough.
 
 Requires: a lowered graph. Ensures: nothing; reports each kind of block that lacks something once.
 """
@@ -28,12 +28,38 @@ def check_capabilities(graph: BlockGraph, reporter: Reporter) -> BlockGraph:
             stream = []
         elif isinstance(node.component, Mixer):
             stream.append(node)
-        elif isinstance(node.component, Head) and node.component.requires:
-            for mixer in stream:
+        elif isinstance(node.component, Head):
+            _check_seen(stream, node, node.component, reporter)
+            for mixer in stream if node.component.requires else ():
                 if (id(mixer.component), id(node.component)) not in told:
                     told.add((id(mixer.component), id(node.component)))
                     _check(mixer, node, node.component, reporter)
     return graph
+
+
+def _check_seen(stream: list[Node], head_node: Node, head: Head, reporter: Reporter) -> None:
+    """Report a head that reads tokens which have to see later ones, where none does."""
+    help = head.needs_later()
+    if help is None:
+        return
+    causal: list[Node] = []
+    for node in stream:
+        assert isinstance(node.component, Mixer)
+        if node.component.memory_width is not None or "causal" not in node.component.capabilities():
+            return
+        causal.append(node)
+    along = (node for node in causal if isinstance(node.component, Mixer) and node.component.cost().state)
+    first = next(along, causal[0] if causal else None)
+    if first is None:
+        return
+    reporter.report(
+        "B0701",
+        f"the {head.name} head reads tokens that have to see later ones, and every block is causal",
+        head_node.origin,
+        label="needs a block that is not causal",
+        related=((first.origin, "sees only the past"),),
+        help=help,
+    )
 
 
 def _check(node: Node, head_node: Node, head: Head, reporter: Reporter) -> None:

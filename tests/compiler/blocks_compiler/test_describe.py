@@ -11,7 +11,8 @@ def test_defaults_are_left_out_and_what_was_written_comes_first():
     assert options(mixer) == {"d_ff": "64", "bias": "true"}
     assert list(options(mixer, ["bias"])) == ["bias"]
     assert list(options(mixer, ["bias", "d_ff", "unknown"])) == ["bias", "d_ff"]
-    assert options(mixer, ["activation"]) == {"activation": "gelu", "bias": "true"}
+    assert options(mixer, ["activation"]) == {"bias": "true"}
+    assert options(MLP(d_ff=64), ["activation", "bias", "d_ff"]) == {"d_ff": "64"}
 
 
 def test_what_fills_a_slot_has_its_own_options_where_it_goes_deep():

@@ -52,7 +52,10 @@ model: encoder-decoder, 2 + 2 layers, Transformer, post-norm, tied embeddings, D
 def test_streams_sharing_and_state() -> None:
     found = words(STREAMS.replace("post-norm, ", ""))
     assert "It has 2 streams, encoder and decoder." in found["r"]
-    assert "It looks at the encoder" in found["decoder.layers: cross_attention"]
+    assert (
+        "its keys and values from the encoder, through weights of its own"
+        in found["decoder.layers: cross_attention"]
+    )
     assert "Alpha 1." in found["decoder.layers: ffn"]
     assert "The parameters of decoder.embed are those of encoder.embed" in found["what is shared"]
     assert "for each token that it reads in the other stream" in found["what is kept while it writes"]
@@ -65,3 +68,29 @@ def test_overrides_are_written_options() -> None:
     )
     sections = [s for s in explain(blocks.load(text).plan()) if s.topic == "block"]
     assert [("Written: d_ff 7" in " ".join(s.texts)) for s in sections] == [False, True]
+
+
+HEADS = """recipe: r
+d_model: {width}
+vocab_size: 100
+blocks:
+  own: {{mixer: multi_head{own}}}
+  over: {{mixer: multi_head, memory: document}}
+model:
+  document: [{{embed: tokens}}, {{stack: {{layers: own}}}}]
+  answer: [{{embed: tokens}}, {{stack: {{layers: [own, over]}}}}, {{head: lm}}]
+"""
+
+
+def test_defaults_are_those_that_apply_and_sizes_have_one_rule() -> None:
+    found = words(HEADS.format(width=128, own=""))
+    assert "mask causal" in found["answer.layers: own"]
+    assert "qkv_bias no" in found["answer.layers: over"]
+    assert "mask" not in found["answer.layers: over"]
+    assert "head_dim 64 (64, since n_heads is free as well)" in found["answer.layers: own"]
+    found = words(HEADS.format(width=128, own=", n_heads: 4"))
+    assert "head_dim 32 (d_model / n_heads)" in found["answer.layers: own"]
+
+
+def test_one_block_is_one() -> None:
+    assert "1 block: " in words(HEADS.format(width=64, own=""))["document.layers"]

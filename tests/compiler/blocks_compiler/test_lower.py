@@ -3,6 +3,8 @@
 import networkx as nx
 import pytest
 
+import blocks
+
 
 def test_nodes_stand_at_their_paths_in_order(lowered):
     paths = [node.path for node in lowered(("2 x ", "")).walk()]
@@ -46,3 +48,19 @@ def test_alike_blocks_share_their_components(lowered):
 def test_the_residual_sum_reads_stream_and_update(lowered):
     sources = lowered().sources("layers.1.add")
     assert sources == {"x": ("layers.0.add", "y"), "update": ("layers.1.mixer", "y")}
+
+
+def test_a_branch_without_the_norm_reads_the_stream():
+    text = """\
+recipe: r
+d_model: 8
+vocab_size: 16
+blocks:
+  a: {mixer: multi_head, n_heads: 2}
+  f: {mixer: mlp, norm: none}
+  b: {parallel: [a, f]}
+model: [{embed: tokens}, {stack: {layers: b}}]
+"""
+    graph = blocks.compile_graph(blocks.load(text))
+    found = {name: graph.sources(f"layers.0.{name}")["x"][0] for name in ("norm", "a", "f")}
+    assert found == {"norm": "embed", "a": "layers.0.norm", "f": "embed"}

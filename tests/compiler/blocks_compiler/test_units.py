@@ -62,3 +62,12 @@ def test_percent() -> None:
     assert units.percent(0, 3) == "0.0%"
     assert units.percent(Fraction(1, 2), 1) == "50.0%"
     assert units.percent(3, 0) == "-"
+
+
+def test_number_of_things() -> None:
+    assert [units.number(n, "block") for n in (0, 1, 2, 1200)] == [
+        "0 blocks",
+        "1 block",
+        "2 blocks",
+        "1,200 blocks",
+    ]

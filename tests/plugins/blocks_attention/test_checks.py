@@ -65,7 +65,6 @@ SIZES = Sizes(d_model=512)
             "global_tokens",
             "leave out global_tokens, or kv_from",
         ),
-        (MultiHead().reading(8).borrowing(), "B0333", "n_kv_heads", "leave out memory or kv_from"),
         (
             MultiHead(position=Relative(n_buckets=1)),
             "B0338",

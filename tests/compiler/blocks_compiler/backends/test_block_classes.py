@@ -30,11 +30,14 @@ DOES: dict[str, dict[str, Any]] = {
     "mean": {"parallel": ["a", "own", "f"], "join": "mean"},
     "concat": {"parallel": ["own", "a"], "join": "concat"},
     "normed": {"parallel": ["own", "own"]},
+    "bare": {"parallel": ["a", "bare"]},
+    "unread": {"parallel": ["own", "bare"]},
 }
 BRANCHES: dict[str, dict[str, Any]] = {
     "a": ATTENTION,
     "f": {**FFN, "scale": 0.25, "layer_scale": 0.5},
     "own": {**FFN, "norm": "layernorm", "out_norm": "rmsnorm", "scale": 3},
+    "bare": {**FFN, "norm": "none"},
 }
 
 
@@ -44,7 +47,7 @@ def entries() -> dict[str, dict[str, Any]]:
     for does, residual, norm, out_norm, factors in product(
         DOES, ("pre", "post", "sandwich", "none"), ("none", "layernorm"), (None, "none", "rmsnorm"), FACTORS
     ):
-        if residual == "none" and "alpha" in factors:
+        if (residual == "none" and "alpha" in factors) or (residual, norm) == ("post", "none"):
             continue
         around = {"residual": residual, "norm": norm, **factors}
         around |= {} if out_norm is None else {"out_norm": out_norm}
@@ -85,7 +88,8 @@ def by_hand(entry: dict[str, Any], block: Any, x: Tensor, alpha: float) -> Tenso
             said = BRANCHES[name]
             name = f"{name}_2" if name in seen else name
             seen.append(name)
-            part = getattr(block, name)(getattr(block, f"{name}_norm")(x) if "norm" in said else h)[0]
+            own = {None: lambda _: h, "none": lambda x: x}.get(said.get("norm"))
+            part = getattr(block, name)((own or getattr(block, f"{name}_norm"))(x))[0]
             part = getattr(block, f"{name}_out_norm")(part) if "out_norm" in said else part
             part = said.get("scale", 1) * part
             parts.append(
@@ -116,7 +120,7 @@ def test_every_combination_computes_its_formula() -> None:
     x = torch.randn(2, 5, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     assert len(model.layers) == len(made) > 500
     for entry, block in zip(made.values(), model.layers, strict=True):
-        if entry.get("parallel") == ["own", "own"]:
+        if entry.get("parallel") in (["own", "own"], ["own", "bare"]):
             entry = {**entry, "normed": True}
         alpha = {None: 1.0, "deepnorm": len(made) ** 0.25}.get(entry.get("alpha"), entry.get("alpha"))
         wanted = by_hand(entry, block, x, alpha)

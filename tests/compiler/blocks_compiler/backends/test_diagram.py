@@ -201,3 +201,59 @@ def test_shapes_inside_a_mixer_are_of_its_own_width() -> None:
     ):  # the stream; q, k and v side by side; 4 x 96 in the FFN
         assert expected in source, expected
     assert "B T 256" not in source  # 4 x 64
+
+
+THREE = """
+recipe: three
+d_model: 64
+vocab_size: 100
+blocks:
+  attention: {mixer: multi_head, n_heads: 4, mask: bidirectional}
+  of_document: {mixer: multi_head, n_heads: 4, memory: document}
+  of_question: {mixer: multi_head, n_heads: 4, memory: question}
+  both: {parallel: [of_document, of_question], join: sum}
+  ffn: {mixer: mlp}
+model:
+  document: [{embed: tokens}, {stack: {layers: [attention, ffn], norm: layernorm}}]
+  question: [{embed: tokens}, {stack: {layers: [attention, ffn], norm: layernorm}}]
+  decoder: [{embed: tokens}, {stack: {layers: [both, ffn], norm: layernorm}}, {head: lm}]
+"""
+
+
+def three(old: str = "", new: str = "") -> blocks.BlockGraph:
+    return blocks.compile_graph(blocks.load(THREE.replace(old, new)))
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_each_memory_and_each_branch_has_its_name(inside: bool) -> None:
+    source = diagram(three(), inside=inside)
+    for stream in ("document", "question"):
+        aside = rf'"card\.\d\.in\.memory\.{stream}"'
+        assert len(re.findall(rf"{aside} \[", source)) == 1
+        assert re.search(rf'{aside} -> "card\.\d\.[\w.]*of_{stream}', source)
+        assert f"of_{stream}" in " ".join(words(graph_svg(three(), inside=inside)))
+
+
+def test_a_stream_that_is_read_past_another_one_is_named_without_a_line() -> None:
+    source = diagram(three())
+    assert "reads document, question" in source
+    assert "tooltip=memory" not in source
+    near = diagram(blocks.compile_graph(published()["transformer-base"]))
+    assert "reads" not in near
+    assert re.search(r'"encoder\S+\.block" -> "decoder\S+\.block" \[.*style=dashed', near)
+
+
+def test_blocks_that_are_alike_in_several_streams_have_one_card_and_one_colour() -> None:
+    source = diagram(three())
+    assert source.count("subgraph cluster_card_") == 3  # attention, ffn, both
+    colours = re.findall(r'"\w+\.layers\.1\.\w+\.block" \[.* fillcolor="(#\w+)"', source)
+    assert (len(colours), len(set(colours))) == (3, 1)
+    assert "<B>ffn</B>" in source
+    assert ">×3<" in source
+    assert diagram(three("ffn], norm: layernorm}}, {head", "ffn]}}, {head")).count("cluster_card_") >= 4
+
+
+def test_long_notes_stand_on_a_line_of_their_own() -> None:
+    source = diagram(blocks.compile_graph(published()["transformer-base"]))
+    for note in ("shared with encoder.embed", "tied to decoder.embed.weight"):
+        assert re.search(rf"<BR ALIGN=\"LEFT\"/><FONT[^>]*>{note}</FONT>", source)

@@ -57,12 +57,16 @@ RECIPES = {
     "borrowed": one("a, kv, f, 3 x [kv], a, kv"),
     "tables": one("table, f, table, table"),
     "widths": one("a, wide, own"),
-    "heads": one("a, f", "  - heads: {words: {lm: {tied: true}}, kind: {classifier: {n_classes: 3}}}\n"),
+    "heads": one(
+        "a, f", "  - heads: {words: {lm: {tied: true}}, kind: {classifier: {n_classes: 3, pool: last}}}\n"
+    ),
     "encoder-decoder": streams("2 x [read, f]", "2 x [a, cross, both, f]"),
     "shared-streams": streams(
         "s, full", "s, cross, half", "head: {lm: {tied: true}}", "{tokens: {share: w}}"
     ),
-    "two-heads": streams("read", "a, cross, kv", "heads: {words: lm, kind: {classifier: {n_classes: 3}}}"),
+    "two-heads": streams(
+        "read", "a, cross, kv", "heads: {words: lm, kind: {classifier: {n_classes: 3, pool: last}}}"
+    ),
     "source": streams("read", "a, cross, both").replace("encoder", "source"),
 }
 

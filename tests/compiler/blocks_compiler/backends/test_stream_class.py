@@ -290,3 +290,18 @@ def test_the_forward_of_an_encoder_decoder_reads_as_a_person_would_write_it() ->
         return x, after"""
     )
     assert "given = (encoder,) if i in (1, 4) else ()" in text
+
+
+def test_each_length_has_its_letter_and_no_line_is_long() -> None:
+    long = "a_stream_of_a_long_name"
+    text = generate(blocks.compile_graph(blocks.load(THREE.replace("picture", long)))).text
+    assert max(map(len, text.splitlines())) <= 110
+    assert "encoder holds the states [B, S, D] of that stream" in text
+    flat = " ".join(text.split())
+    assert f"{long} holds the states [B, S2, D] of that stream" in flat
+    assert f"encoder_tokens int64 [B, S] and {long}_tokens int64 [B, S2]." in flat
+    assert "x = self.embed(tokens)  # [B, S2, 8]" in text
+    assert ",) if i in" in text
+    for line in text.splitlines():
+        if " if i in " in line and ", " in line.split(" if ")[0]:
+            assert ",)" not in line.split(" if ")[0]

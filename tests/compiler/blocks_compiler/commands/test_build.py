@@ -37,3 +37,13 @@ def test_what_cannot_be_built(
 def test_a_wrong_seed_is_usage(seed: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "nemotron-h-tiny", f"--seed={seed}"]) == 2
     assert "--seed" in capsys.readouterr().err
+
+
+def test_one_block_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(
+        "recipe: r\nd_model: 8\nvocab_size: 16\nblocks: {f: {mixer: mlp}}\n"
+        "model: [{embed: tokens}, {stack: {layers: f}}, {head: lm}]\n"
+    )
+    assert main(["build", str(recipe), "-o", str(tmp_path / "out")]) == 0
+    assert "r: 1 block, " in capsys.readouterr().out

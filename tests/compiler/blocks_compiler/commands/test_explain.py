@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +39,15 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_wrong_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "gtp2"]) == 1
     assert "did you mean 'gpt2'?" in capsys.readouterr().err
+
+
+def test_what_check_refuses_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "recipe: r\nd_model: 8\nvocab_size: 16\nblocks:\n  a: {mixer: multi_head, n_heads: 2, mask: bidirectional}\n"
+        "model: [{embed: {tokens: {width: 6}}}, {stack: {layers: a}}, {head: {lm: {tied: true, dim: 4}}}]\n"
+    )
+    assert main(["explain", str(path)]) == 1
+    shown = capsys.readouterr().err
+    assert "B0701" in shown
+    assert "B0703" in shown

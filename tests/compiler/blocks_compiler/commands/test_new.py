@@ -100,3 +100,11 @@ def test_strange_characters_stay_inside_the_comment(
         assert len(blocks.load(capsys.readouterr().out).plan().layers) == 2
     else:
         assert "B0501" in capsys.readouterr().err
+
+
+def test_what_does_not_compile_is_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "my.yaml"
+    sentence = "bidirectional attention and FFN, 12 layers"
+    assert new(sentence, "--d-model", "64", "-o", str(path)) == 1
+    assert "error[B0701]" in capsys.readouterr().err
+    assert not path.exists()

@@ -33,3 +33,22 @@ def test_install(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
 def test_options_that_do_not_go_together(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", *arguments]) == 2
     assert "error[B0805]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["recipe: r\n", "{}", '{"$schema": 7}', "[" * 100_000, ""])
+def test_what_is_no_schema_is_not_overwritten(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(text)
+    assert main(["schema", "-o", str(path)]) == 1
+    assert (
+        f"error[B0803]: {path} exists, and is not a schema that was written before" in capsys.readouterr().err
+    )
+    assert path.read_text() == text
+
+
+def test_a_schema_is_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.schema.json"
+    assert main(["schema", "-o", str(path)]) == main(["schema", "-o", str(path)]) == 0
+    assert json.loads(path.read_text(encoding="utf-8"))["type"] == "object"

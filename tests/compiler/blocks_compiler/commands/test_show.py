@@ -120,3 +120,48 @@ def test_an_unknown_recipe_is_exit_code_1(capsys: pytest.CaptureFixture[str]) ->
 def test_no_torch(command: str) -> None:
     code = f"import sys, blocks.cli as c; c.main(['{command}', 'nemotron-h-56b']); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_what_check_refuses_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "recipe: r\nd_model: 8\nvocab_size: 16\nblocks:\n  a: {mixer: multi_head, n_heads: 2, mask: bidirectional}\n"
+        "model: [{embed: {tokens: {width: 6}}}, {stack: {layers: a}}, {head: {lm: {tied: true, dim: 4}}}]\n"
+    )
+    assert main(["show", str(path)]) == 1
+    shown = capsys.readouterr().err
+    assert "B0701" in shown
+    assert "B0703" in shown
+
+
+def test_the_pattern_has_a_space_between_streams(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "transformer-tiny"]) == 0
+    assert "pattern  *-*- WC-WC-\n" in capsys.readouterr().out
+
+
+def test_one_block_is_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "recipe: r\nd_model: 8\nvocab_size: 16\nblocks: {f: {mixer: mlp}}\n"
+        "model: [{embed: tokens}, {stack: {layers: f}}, {head: lm}]\n"
+    )
+    assert main(["show", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert "1 block " in shown
+    assert "1 blocks" not in shown
+    assert main(["check", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path}: ok, 1 block\n"
+
+
+def test_what_a_new_recipe_spells_out_makes_no_long_lines(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = str(tmp_path / "new.yaml")
+    sentence = "8% attention, interleaved Mamba-2 and FFN, RoPE"
+    assert main(["new", sentence, "--d-model", "512", "--depth", "13", "-o", path]) == 0
+    capsys.readouterr()
+    assert main(["show", path]) == 0
+    shown = capsys.readouterr().out
+    assert "gated_norm" not in shown
+    assert "qkv_bias" not in shown
+    assert max(map(len, shown.splitlines())) < 160

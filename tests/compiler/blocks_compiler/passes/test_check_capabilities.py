@@ -2,6 +2,7 @@
 
 import pytest
 
+import blocks
 from blocks import RecipeError
 from blocks.reporting import Reporter
 from blocks_compiler.passes.check_capabilities import check_capabilities
@@ -28,3 +29,38 @@ def test_without_a_head_nothing_is_asked(lowered):
     changes = (("n_heads: 2", "n_heads: 2, mask: bidirectional"), ("  - head: {lm: {tied: true}}\n", ""))
     check_capabilities(lowered(*changes), reporter)
     assert not reporter.problems
+
+
+@pytest.mark.parametrize(
+    ("head", "mask", "help"),
+    [
+        ("classifier", "causal", "pool: last, or mask: bidirectional in the blocks"),
+        ("{classifier: {pool: last}}", "causal", None),
+        ("{classifier: {pool: mean}}", "causal", None),
+        ("classifier", "bidirectional", None),
+        ("masked_lm", "causal", "mask: bidirectional in the blocks, or head: lm"),
+        ("masked_lm", "bidirectional", None),
+    ],
+)
+def test_a_head_that_reads_tokens_which_see_too_little(lowered, head, mask, help):
+    changes = (("n_heads: 2", f"n_heads: 2, mask: {mask}"), ("head: {lm: {tied: true}}", f"head: {head}"))
+    reporter = Reporter(None)
+    check_capabilities(lowered(*changes), reporter)
+    assert [(each.code, each.help) for each in reporter.problems.diagnostics] == [("B0701", help)] * bool(
+        help
+    )
+
+
+def test_another_stream_is_later_enough():
+    text = """\
+recipe: r
+d_model: 8
+vocab_size: 16
+blocks:
+  a: {mixer: multi_head, n_heads: 2, mask: bidirectional}
+  m: {mixer: multi_head, n_heads: 2, memory: encoder}
+model:
+  encoder: [{embed: tokens}, {stack: {layers: a}}]
+  decoder: [{embed: tokens}, {stack: {layers: m}}, {head: classifier}]
+"""
+    blocks.compile_graph(blocks.load(text))

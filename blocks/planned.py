@@ -1,0 +1,108 @@
+"""What a plan is: streams of stages, each a component or the blocks of a stack."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+
+from blocks.blocktype import BlockType, Layer
+from blocks.component import Component, Sizes, Tokenizer
+from blocks.recipe import Recipe
+from blocks.shares import Share
+from blocks.validation import Path
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PlannedStage:
+    """One step of a stream: a component, or the blocks of a stack.
+
+    path    of the module: embed, decoder.layers, heads.answer
+    name    of the output, for one of several heads
+    width   channels of its input; `out_width` those of its output
+    """
+
+    path: str
+    role: str
+    component: Component | None = None
+    layers: tuple[Layer, ...] = ()
+    origin: Path = ()
+    vocabulary: Mapping[str, BlockType] = field(default_factory=dict)
+    stream: str = ""
+    name: str = ""
+    width: int = 0
+    out_width: int = 0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PlannedStream:
+    """A pipeline from tokens to its last stage. `name` is "" where it is the only one."""
+
+    name: str
+    stages: tuple[PlannedStage, ...]
+
+    @property
+    def memories(self) -> tuple[str, ...]:
+        """The streams that its blocks read."""
+        layers = chain.from_iterable(stage.layers for stage in self.stages)
+        return tuple(dict.fromkeys(name for layer in layers for name in layer.type.memories))
+
+    @property
+    def has_head(self) -> bool:
+        """Whether it ends in a head, or in several."""
+        return any(stage.role == "head" for stage in self.stages)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Everything the compiler needs, and nothing left to look up."""
+
+    name: str
+    about: str
+    sizes: Sizes
+    streams: tuple[PlannedStream, ...]
+    tokenizer: Tokenizer | None
+    recipe: Recipe = field(repr=False)
+    canonical: Recipe = field(repr=False)
+    aliases: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False)
+    """Paths of `canonical` that a sentence stands for -> their characters in it."""
+    shares: tuple[Share, ...] = ()
+    vocabulary: Mapping[str, BlockType] = field(default_factory=dict)
+    """Every entry of `blocks:`, as it is used first."""
+
+    @property
+    def stages(self) -> tuple[PlannedStage, ...]:
+        """The stages of all streams, in order."""
+        return tuple(chain.from_iterable(stream.stages for stream in self.streams))
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The blocks of all stacks, in order."""
+        return list(chain.from_iterable(stage.layers for stage in self.stages))
+
+    @property
+    def pattern(self) -> str:
+        """One letter a block; a space between streams."""
+        return " ".join(
+            "".join(layer.symbol for stage in stream.stages for layer in stage.layers)
+            for stream in self.streams
+        ).strip()
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of the model; shared ones count once."""
+        kinds = Counter(layer.type for layer in self.layers)
+        total = sum(kind.parameters * count for kind, count in kinds.items())
+        total += sum(
+            stage.component.cost().parameters(stage.width)
+            for stage in self.stages
+            if stage.component is not None
+        )
+        return total - sum(share.parameters for share in self.shares)
+
+    def _repr_html_(self) -> str:
+        """The kinds of block and the pattern, for notebooks."""
+        from blocks.api import page
+
+        return page(self)
