@@ -91,7 +91,10 @@ class _Setting:
         )
         others = {**document.others, self.file: self.text}
         removed = dict(document.removed)
-        if leaf.value is None and isinstance(steps[-1][0], str):
+        there = document.value
+        for step, _ in steps:
+            there = _inner(there, step)
+        if leaf.value is None and there is not None:
             removed[tuple(step for step, _ in steps)] = steps[-1][1]
         return Document(
             root, document.file, document.text, place, path=document.path, others=others, removed=removed

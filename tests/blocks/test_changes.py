@@ -246,3 +246,5 @@ def test_any_setting_is_made_or_refused(words, value):
 def test_what_a_setting_removed_is_shown_there():
     (found,) = refused("blocks.attention=null").diagnostics
     assert [(note.text, note.span.file) for note in found.notes] == [("attention is removed here", "--set 1")]
+    (found,) = refused("blocks.ffn.zzz=null", "blocks.ffn.zzz=3").diagnostics
+    assert found.notes == ()

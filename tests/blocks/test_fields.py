@@ -52,7 +52,9 @@ def test_names(text: str, name: str | None) -> None:
 
 @pytest.mark.parametrize(("said", "meant"), SYNONYMS.items())
 def test_every_synonym_names_an_option_of_an_installed_component(said: str, meant: str) -> None:
-    classes = [entry.load() for kind in ("mixer", "position", "head") for entry in Registry.installed().of_kind(kind)]
+    classes = [
+        entry.load() for kind in ("mixer", "position", "head") for entry in Registry.installed().of_kind(kind)
+    ]
     named = [(field_named(cls, said), field_named(cls, meant)) for cls in classes]
     assert all(one == other for one, other in named)
     assert any(one for one, _ in named)

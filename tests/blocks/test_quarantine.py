@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from blocks import UsageError
+from blocks.discovery import reason
 from blocks.quarantine import TooLongError, apart, is_ready, timeout
 
 
@@ -55,8 +56,9 @@ def test_a_result_and_an_error_pass() -> None:
     [(lambda: sys.exit(3), "SystemExit: 3"), (lambda: next(interrupted()), "KeyboardInterrupt")],
 )
 def test_what_would_end_the_program_is_an_import_error(leave: Any, says: str) -> None:
-    with pytest.raises(ImportError, match=says):
+    with pytest.raises(ImportError, match=says) as caught:
         apart(leave, module="a_plugin", seconds=5)
+    assert reason(caught.value) == says
 
 
 def test_what_is_printed_is_no_output(capsys: pytest.CaptureFixture[str]) -> None:

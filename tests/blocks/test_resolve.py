@@ -58,7 +58,9 @@ def resolver(**more: Any) -> Resolver:
     return made
 
 
-def component(made: Resolver, kind: str, name: str, options: Any, at: Path, name_at: Path) -> Component | None:
+def component(
+    made: Resolver, kind: str, name: str, options: Any, at: Path, name_at: Path
+) -> Component | None:
     found = made.made(kind, name, options, at, name_at)
     return None if found is None else made.checked(found, at, name_at, made.sizes)
 
@@ -123,8 +125,8 @@ def test_no_size(value: int | str, says: str) -> None:
 
 def test_a_component_is_looked_up_evaluated_and_bound() -> None:
     made = resolver(let={"w": 2})
-    mixer = component(made,
-        "mixer", "mix", {"n_heads": "w * 3", "d_ff": "n_ff", "label": "w * 3"}, ("b",), ("b", "mixer")
+    mixer = component(
+        made, "mixer", "mix", {"n_heads": "w * 3", "d_ff": "n_ff", "label": "w * 3"}, ("b",), ("b", "mixer")
     )
     assert mixer is None
     assert [code for code, _ in found(made)] == ["B0315"]

@@ -47,7 +47,9 @@ NO_PLACE = {
 }
 """Codes whose findings are about no line of a text, and why."""
 _ONE_LINE = "one line at the head of a command that goes on; it names `blocks plugins`"
-NO_HELP = dict.fromkeys(("B0602", "B0606", "B0607", "B0608", "B0609"), _ONE_LINE) | {"B0611": "a row of a table"}
+NO_HELP = dict.fromkeys(("B0602", "B0606", "B0607", "B0608", "B0609"), _ONE_LINE) | {
+    "B0611": "a row of a table"
+}
 """Codes that have a finding without help, and why."""
 
 

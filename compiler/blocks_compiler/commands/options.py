@@ -19,7 +19,8 @@ def add_recipe(parser: ArgumentParser, *, many: bool = False) -> None:
         parser.add_argument("recipe", metavar="RECIPE", help=text)
     parser.add_argument(
         "--set", action="append", default=[], metavar="PATH=VALUE",
-        help="change the recipe, such as d_model=512, stack.depth=24 or blocks.ffn.d_ff=2k; repeatable",
+        help="change the recipe, such as d_model=512, stack.depth=24, encoder.stack.depth=6 or blocks.ffn.d_ff=2k; "
+        "repeatable",
     )  # fmt: skip
     parser.add_argument(
         "--max-params", default=str(MAX_PARAMS), metavar="N", help="refuse more parameters (2T)"
