@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 
 from blocks.diagnostics import RecipeError
 from blocks.suggest import did_you_mean
@@ -12,11 +15,13 @@ ZOO = "zoo/"
 """What names in the zoo begin with: small recipes, each with something special to say."""
 
 
-def published() -> dict[str, Path]:
+@cache
+def published() -> Mapping[str, Path]:
     """Name -> file of the architectures that come with blocks: gpt2, …, and those of the zoo: zoo/albert, …"""
     folder = Path(str(files("blocks_recipes")))
     paths = [*sorted(folder.glob("*.yaml")), *sorted(folder.glob(f"{ZOO}*.yaml"))]
-    return {path.relative_to(folder).as_posix().removesuffix(".yaml"): path for path in paths}
+    found = {path.relative_to(folder).as_posix().removesuffix(".yaml"): path for path in paths}
+    return MappingProxyType(found)
 
 
 def _exists(name: str) -> bool:

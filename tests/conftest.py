@@ -16,6 +16,13 @@ if not Path("/dev/nvidia0").exists() and shutil.which("nvidia-smi") is None:
     os.environ.setdefault("TRITON_INTERPRET", "1")  # Triton reads it as a kernel is decorated
 
 
+@pytest.fixture(autouse=True)
+def _forget_traces() -> None:
+    """What torch.compile and torch.export learnt of sizes in one test says nothing in the next."""
+    if "torch._dynamo" in sys.modules:
+        sys.modules["torch._dynamo"].reset()
+
+
 @pytest.fixture
 def stranger(tmp_path: Path) -> Callable[..., Path]:
     """Write a distribution with one plugin as pip would install it; returns the folder to put on sys.path.
