@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, replace
@@ -12,10 +11,9 @@ from pydantic import ValidationError
 
 from blocks.blocktype import BlockType, Branch
 from blocks.component import Mixer, Norm, Sizes
-from blocks.diagnostics import PluginError
+from blocks.mixers import Mixers
 from blocks.names import is_reserved
 from blocks.recipe import STRUCTURE, Block, Recipe, Stack
-from blocks.registry import Registry
 from blocks.resolve import Resolver
 from blocks.suggest import did_you_mean
 from blocks.validation import Path, report_validation
@@ -52,7 +50,8 @@ class Vocabulary:
         alone: bool = False,
     ) -> None:
         self.resolver, self.recipe, self.stack, self.path = resolver, recipe, stack, path
-        self.widths, self.deepnorm, self.alone = widths, deepnorm, alone
+        self.deepnorm, self.alone = deepnorm, alone
+        self.mixers = Mixers(resolver, recipe, path, widths)
         self._made: dict[tuple[str, str, int], BlockType | None] = {}
         self._kinds: dict[tuple[str, ...], BlockType] = {}
 
@@ -228,7 +227,15 @@ class _Maker:
 
     def _branches(self, block: Block) -> tuple[Branch, ...] | None:
         if block.mixer is not None:
-            mixer = self._mixer(block, block.mixer, self.at, borrows=block.kv_from is not None)
+            both = block.kv_from is not None and block.memory is not None
+            borrows = block.kv_from is not None and not both
+            mixer = self.owner.mixers.make(block, self.at, self._sizes(self.width), borrows=borrows)
+            if both and mixer is not None:
+                message = "keys and values come from the memory, or from another block"
+                self._contradiction(
+                    "kv_from", "memory", message, help="leave out one of the two", code="B0333"
+                )
+                return None
             return (Branch("mixer", mixer, memory=block.memory),) if mixer is not None else None
         assert block.parallel is not None
         if block.memory is not None or block.kv_from is not None:
@@ -277,7 +284,7 @@ class _Maker:
                     related=((named_at, "it is a branch here"),),
                     help=f"say it of {self.name}, or of another block",
                 )
-        mixer = self._mixer(entry, entry.mixer, here, borrows=False)
+        mixer = self.owner.mixers.make(entry, here, self._sizes(self.width), borrows=False)
         if mixer is None:
             return None
         gains = {
@@ -306,73 +313,6 @@ class _Maker:
 
     def _sizes(self, width: int) -> Sizes:
         return replace(self.resolver.sizes, d_model=width)
-
-    def _mixer(self, block: Block, mixer: str, at: Path, *, borrows: bool) -> Mixer | None:
-        """The mixer of an entry, told what it reads."""
-        resolver = self.resolver
-        made = resolver.made("mixer", mixer, block.options, at, (*at, "mixer"))
-        if made is None:
-            return None
-        assert isinstance(made, Mixer)
-        if block.memory is not None:
-            width = self._memory(block.memory, (*at, "memory"))
-            if width is None or not self._can(made, "cross", "memory", "read another stream", at):
-                return None
-            made = made.reading(width)
-        if borrows:
-            if block.memory is not None:
-                message = "keys and values come from the memory, or from another block"
-                self._contradiction(
-                    "kv_from", "memory", message, help="leave out one of the two", code="B0333"
-                )
-                return None
-            if not self._can(made, "borrows", "kv_from", "use the keys and values of another block", at):
-                return None
-            made = made.borrowing()
-        checked = resolver.checked(made, at, (*at, "mixer"), self._sizes(self.width))
-        assert checked is None or isinstance(checked, Mixer)
-        return checked
-
-    def _can(self, mixer: Mixer, capability: str, key: str, what: str, at: Path) -> bool:
-        if capability in mixer.capabilities():
-            return True
-        able = _able(self.resolver.registry, capability)
-        self.resolver.report(
-            "B0701",
-            f"{mixer.name} cannot {what}",
-            (*at, key),
-            label=f"needs a mixer that is `{capability}`",
-            related=(((*at, "mixer"), f"{mixer.name} is {', '.join(sorted(mixer.capabilities()))}"),),
-            help=f"mixers that can: {', '.join(able)}" if able else f"leave out {key}",
-        )
-        return False
-
-    def _memory(self, stream: str, at: Path) -> int | None:
-        """Channels of the stream that a block reads."""
-        width = self.owner.widths.get(stream)
-        if width is not None:
-            return width
-        streams = [name for name in self.recipe.streams if name]
-        if stream in streams:
-            if len(self.owner.path) < 2:  # used by no stack; what is wrong with the stream was said
-                return None
-            itself = self.owner.path[1] == stream
-            message = f"{stream} does not come before the stream that reads it"
-            message = f"a block of {stream} cannot read {stream} itself as its memory" if itself else message
-            self.resolver.report(
-                "B0707",
-                message,
-                at,
-                related=((("model", stream), f"{stream} is here"),),
-                help="a stream reads those above it: write the one that is read first",
-            )
-            return None
-        near = did_you_mean(stream, streams)
-        help = f"did you mean {near!r}?" if near else f"streams here: {', '.join(streams)}"
-        if not streams:
-            help = "name the streams: model: {encoder: [...], decoder: [...]}"
-        self.resolver.report("B0706", f"no stream is called {stream!r}", at, help=help)
-        return None
 
     def _joined(self, block: Block, branches: tuple[Branch, ...]) -> int | None:
         """Channels of the output of all branches together."""
@@ -466,16 +406,6 @@ def _meant(options: Iterable[str]) -> tuple[str, str] | None:
     """A key that was written, and the one that was probably meant to say what the block does."""
     found = ((key, did_you_mean(key, ("mixer", "parallel"))) for key in options)
     return next(((key, near) for key, near in found if near), None)
-
-
-def _able(registry: Registry, capability: str) -> list[str]:
-    """Mixers that can do something whatever their options."""
-    found = []
-    for entry in registry.of_kind("mixer"):
-        with contextlib.suppress(PluginError, ValidationError):
-            if capability in entry.load()().capabilities():
-                found.append(entry.name)
-    return found
 
 
 def _attribute(name: str, streams: Collection[str]) -> str:
