@@ -128,7 +128,7 @@ def test_the_sources_are_tidy_and_compile(tmp_path: Path) -> None:
         compile(source.text, name, "exec")
         (tmp_path / f"{source.class_name.lower()}.py").write_text(source.text, encoding="utf-8")
     assert len(list(tmp_path.iterdir())) == len(NAMES)
-    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "E,F,I", "--line-length", "120"]
+    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "E,F,I", "--line-length", "110"]
     done = subprocess.run([*ruff, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 

@@ -15,8 +15,11 @@ class Calls:
     def __init__(self, inliner: Inliner) -> None:
         self.inliner = inliner
 
-    def call(self, call: Call, indent: int) -> str:
-        """A constructor call on one line or on several; arguments equal to defaults are left out."""
+    def call(self, call: Call, indent: int, before: int = 0) -> str:
+        """A constructor call on one line or on several; arguments equal to defaults are left out.
+
+        `before` characters stand between the indentation and the call.
+        """
         name = self.inliner.add(call.target)
         known = defaults(call.target)
         pad = " " * (indent + 4)
@@ -26,7 +29,7 @@ class Calls:
                 continue
             words.append(f"{key}={self._value(value, indent + 4)}")
         flat = f"{name}({', '.join(words)})"
-        if indent + len(flat) < WIDTH - 8 and "\n" not in flat:
+        if indent + before + len(flat) < WIDTH - 8 and "\n" not in flat:
             return flat
         lines: list[str] = []
         for word in words:  # fill lines as a person would

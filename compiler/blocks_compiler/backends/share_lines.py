@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from blocks import BlockGraph, Plan
+from blocks_compiler.backends.text import WIDTH
 
 _LAYER = re.compile(r"(?P<stack>[^0-9].*?)\.(?P<index>\d+)(?:\.(?P<part>.+))?")
 
@@ -33,7 +34,7 @@ def share_lines(graph: BlockGraph) -> Iterator[str]:
                 yield f"for i in {numbers(indices)}:  # one set of parameters"
                 indent, index = "    ", "i"
             for part, owners in (both for both, found in parts.items() if tuple(found) == indices):
-                yield f"{indent}{_assigned(stack, index, part)} = {_read(owner + owners)}"
+                yield from _statement(indent, _assigned(stack, index, part), _read(owner + owners))
     for path, owner in singles:
         yield f"self.{path} = self.{owner}"
     for node in graph.walk():
@@ -46,6 +47,14 @@ def _layer(path: str) -> str:
     """The block that a path leads into; the path itself where it leads into none."""
     match = _LAYER.fullmatch(path)
     return path if match is None else f"{match['stack']}.{match['index']}"
+
+
+def _statement(indent: str, name: str, value: str) -> Iterator[str]:
+    """An assignment, on several lines where one is too long inside a constructor."""
+    if len(indent) + len(name) + len(value) + 11 <= WIDTH:
+        yield f"{indent}{name} = {value}"
+    else:
+        yield from (f"{indent}{name} = (", f"{indent}    {value}", f"{indent})")
 
 
 def _assigned(stack: str, index: str, part: str) -> str:

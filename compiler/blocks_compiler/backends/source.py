@@ -254,7 +254,7 @@ class _Writer:
             words = [self.calls.call(norm, 8), self.calls.call(kind.mixer.call(kind.width), 8)]
         else:
             words = [
-                f"{part}={self.calls.call(value, 8) if isinstance(value, Call) else repr(value)}"
+                f"{part}={self.calls.call(value, 8, len(part) + 1) if isinstance(value, Call) else repr(value)}"
                 for part, value in arguments(kind)
             ]
         flat = f"    return {block}({', '.join(words)})"
