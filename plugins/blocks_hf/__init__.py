@@ -1,0 +1,1 @@
+"""Hugging Face: built models as transformers' own, and checkpoints of known families in both directions."""
