@@ -71,9 +71,7 @@ class BorrowedAttention(Heads):
         """Map x [B, T, D] to q [B, T, H, P], with the position of each token."""
         if self.position_at == "stream":
             x = x + self.position.encode(positions).to(x.dtype)
-        q: Tensor = self.q_proj(x).unflatten(-1, (self.n_heads, self.head_dim))
-        if self.q_norm is not None:
-            q = self.q_norm(q)
+        q = self.normed(self.q_norm, self.q_proj(x).unflatten(-1, (self.n_heads, self.head_dim)))
         if self.position_at == "heads":
             q, _ = self.position(q, q[:, :, :0], positions)
         return q

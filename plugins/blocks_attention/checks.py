@@ -18,6 +18,13 @@ def complaints(mixer: MultiHead, sizes: Sizes) -> Iterator[Complaint]:
     if undividable is not None:
         yield undividable
         return
+    if mixer.qk_norm is None and mixer.qk_norm_over != "head":
+        yield Complaint(
+            "qk_norm_over",
+            "qk_norm_over says what qk_norm normalises, and there is no qk_norm",
+            help="set qk_norm, or leave out qk_norm_over",
+            code="B0312",
+        )
     bound = mixer.bind(sizes)
     yield from groups(mixer, bound, sizes.d_model)
     if mixer.memory_width is not None:

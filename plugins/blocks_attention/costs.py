@@ -17,23 +17,31 @@ def head_sizes(mixer: MultiHead) -> tuple[Any, Any, Any]:
     return heads, mixer.n_kv_heads or heads, dim
 
 
-def slot_params(mixer: MultiHead, name: str) -> Any:
-    """Parameters of the component in a slot, at its own width."""
-    slot = mixer.slots().get(name)
-    if slot is None:
+def position_params(mixer: MultiHead) -> Any:
+    """Parameters of the position, at its own width."""
+    if mixer.position is None:
         return 0
     heads, _, dim = head_sizes(mixer)
-    width = dim
-    if name == "position" and mixer.position is not None:
-        width = {"stream": D, "scores": heads}.get(mixer.position.where, dim)
-    return Polynomial.of(slot.cost().params).evaluate({"D": width})
+    width = {"stream": D, "scores": heads}.get(mixer.position.where, dim)
+    return Polynomial.of(mixer.position.cost().params).evaluate({"D": width})
+
+
+def norm_params(mixer: MultiHead) -> tuple[Any, Any]:
+    """Parameters of the norm of the queries, and of that of the keys, which are none where they are borrowed."""
+    if mixer.qk_norm is None:
+        return 0, 0
+    heads, kv_heads, dim = head_sizes(mixer)
+    if mixer.qk_norm_over == "head":
+        heads = kv_heads = 1
+    each = Polynomial.of(mixer.qk_norm.cost().params)
+    return each.evaluate({"D": heads * dim}), 0 if mixer.borrows else each.evaluate({"D": kv_heads * dim})
 
 
 def cost(mixer: MultiHead) -> Cost:
     """Parameters, FLOPs, FLOPs of a step, and state."""
     heads, kv_heads, dim = head_sizes(mixer)
     queries, keys = heads * dim, kv_heads * dim
-    params = slot_params(mixer, "position") + (1 if mixer.borrows else 2) * slot_params(mixer, "qk_norm")
+    params = position_params(mixer) + sum(norm_params(mixer))
     params = params + mixer.qkv_bias * queries + mixer.out_bias * D
     own = 2 * D * queries  # q_proj and out_proj
     if mixer.borrows:

@@ -50,9 +50,7 @@ class CrossAttention(Heads):
         """
         if state is None:
             state = self.read(memory)
-        q = self.q_proj(x).unflatten(-1, (self.n_heads, self.head_dim))
-        if self.q_norm is not None:
-            q = self.q_norm(q)
+        q = self.normed(self.q_norm, self.q_proj(x).unflatten(-1, (self.n_heads, self.head_dim)))
         visible = None if state.mask is None else state.mask[:, None, None, :]
         return self.out_proj(self.attend(q, state.keys, state.values, visible)), state
 
@@ -62,6 +60,5 @@ class CrossAttention(Heads):
             raise ValueError("cross attention needs a memory on the first call, when it has no state")
         values, mask = memory
         k, v = self.kv_proj(values).unflatten(-1, (2, self.n_kv_heads, self.head_dim)).unbind(2)
-        if self.k_norm is not None:
-            k = self.k_norm(k)
+        k = self.normed(self.k_norm, k)
         return KeyValueCache(k.transpose(1, 2), v.transpose(1, 2), mask)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from blocks import D, Inside, Op
-from blocks_attention.costs import head_sizes, slot_params
+from blocks_attention.costs import head_sizes, norm_params, position_params
 
 if TYPE_CHECKING:
     from blocks_attention.specs import MultiHead
@@ -27,7 +27,7 @@ def inside(mixer: MultiHead) -> Inside:
 
     def position(inputs: tuple[str, ...], shape: tuple[Any, ...]) -> None:
         assert mixer.position is not None
-        params = slot_params(mixer, "position")
+        params = position_params(mixer)
         ops.append(Op("position", "position", inputs, shape, params, label=mixer.position.name))
 
     placed, fuse = "x", "qkv_proj"
@@ -48,12 +48,15 @@ def inside(mixer: MultiHead) -> Inside:
     queries, keys = "q_proj", "k_proj" if own_keys else ""
     values = "v_proj" if own_keys else ""
     if mixer.qk_norm is not None:
-        params, label = slot_params(mixer, "qk_norm"), mixer.qk_norm.name
-        ops.append(Op("q_norm", "norm", ("q_proj",), ("B", "T", heads * dim), params, label=label))
+        of_queries, of_keys = norm_params(mixer)
+        label = mixer.qk_norm.name
+        if mixer.qk_norm_over == "projection":
+            label += " over all heads"
+        ops.append(Op("q_norm", "norm", ("q_proj",), ("B", "T", heads * dim), of_queries, label=label))
         queries = "q_norm"
         if own_keys:
             tokens = "T" if mixer.memory_width is None else "S"
-            ops.append(Op("k_norm", "norm", ("k_proj",), ("B", tokens, kv_heads * dim), params, label=label))
+            ops.append(Op("k_norm", "norm", ("k_proj",), ("B", tokens, kv_heads * dim), of_keys, label=label))
             keys = "k_norm"
     bias = ""
     if where == "heads":

@@ -17,8 +17,10 @@ class Heads(nn.Module):
     """Sizes of the heads, norms of queries and keys, a position, and what is done with the scores.
 
     `q_norm` and `k_norm` act on the P channels of each head, before the position: Henry et al. 2020,
-    arXiv:2010.04245, with a learned scale as in Qwen3, arXiv:2505.09388. `score_scale` multiplies the scores
-    in place of 1 / sqrt(P), `score_cap` squeezes them softly. `position` enters at one of three places:
+    arXiv:2010.04245, with a learned scale as in Qwen3, arXiv:2505.09388. With `norm_over` "projection" they act
+    on the channels of all heads at once, H P of a query and K P of a key, as in OLMo 2, arXiv:2501.00656.
+    `score_scale` multiplies the scores in place of 1 / sqrt(P), `score_cap` squeezes them softly.
+    `position` enters at one of three places:
 
     heads   called with q [B, T, H, P], k [B, T, K, P] and positions, it returns both rotated
     scores  called with positions of queries and of keys, it returns a bias [H, T, S] or [B, H, T, S]
@@ -38,6 +40,7 @@ class Heads(nn.Module):
         position_at: str = "heads",
         q_norm: nn.Module | None = None,
         k_norm: nn.Module | None = None,
+        norm_over: str = "head",
         score_scale: float | None = None,
         score_cap: float | None = None,
     ) -> None:
@@ -45,8 +48,18 @@ class Heads(nn.Module):
         self.n_heads, self.n_kv_heads, self.head_dim = n_heads, n_kv_heads, head_dim
         self.position: Any = position
         self.position_at = None if position is None else position_at
-        self.q_norm, self.k_norm = q_norm, k_norm
+        self.q_norm, self.k_norm, self.norm_over = q_norm, k_norm, norm_over
         self.score_scale, self.score_cap = score_scale, score_cap
+
+    def normed(self, norm: nn.Module | None, heads: Tensor) -> Tensor:
+        """Queries or keys [B, T, heads, P] after their norm, if they have one."""
+        if norm is None:
+            return heads
+        if self.norm_over == "projection":
+            flat: Tensor = norm(heads.flatten(2))
+            return flat.view(heads.shape)
+        normed: Tensor = norm(heads)
+        return normed
 
     def attend(
         self,
@@ -89,8 +102,7 @@ class SelfAttention(Heads):
         else:
             qkv = self.qkv_proj(x)
         q, k, v = split_heads(qkv, self.n_heads, self.n_kv_heads, self.head_dim)
-        if self.q_norm is not None and self.k_norm is not None:
-            q, k = self.q_norm(q), self.k_norm(k)
+        q, k = self.normed(self.q_norm, q), self.normed(self.k_norm, k)
         if self.position_at == "heads":
             q, k = self.position(q, k, positions)
         return q, k.transpose(1, 2), v.transpose(1, 2)

@@ -56,8 +56,11 @@ class MultiHead(Mixer):
         "added to what queries and keys are projected from (sinusoidal, learned); positions count the real "
         "tokens before a token",
     )
-    qk_norm: Norm | None = Field(
-        None, description="norm of each query and key over the channels of its head, before the position"
+    qk_norm: Norm | None = Field(None, description="norm of queries and keys, before the position")
+    qk_norm_over: Literal["head", "projection"] = Field(
+        "head",
+        description="what `qk_norm` normalises: the channels of each head by themselves, or those of all heads of a "
+        "query, and of a key, at once (OLMo 2)",
     )
     score_scale: float | None = Field(
         None, gt=0, description="factor of every query-key product; default: head_dim^-0.5"
@@ -88,6 +91,8 @@ class MultiHead(Mixer):
         assert self.head_dim is not None
         if name == "position" and self.position is not None and self.position.where != "heads":
             return sizes if self.position.where == "stream" else Sizes(self.n_heads)
+        if name == "qk_norm" and self.qk_norm_over == "projection":
+            return Sizes(self.n_heads * self.head_dim)
         return Sizes(self.head_dim)
 
     def capabilities(self) -> frozenset[str]:
@@ -134,8 +139,13 @@ class MultiHead(Mixer):
             given["position_at"] = self.position.where if self.position.where != "heads" else None
         if self.qk_norm is not None:
             assert self.head_dim is not None
-            given["q_norm"] = self.qk_norm.call(self.head_dim)
-            given["k_norm"] = None if self.borrows else self.qk_norm.call(self.head_dim)
+            assert self.n_heads is not None
+            assert self.n_kv_heads is not None
+            together = self.qk_norm_over == "projection"
+            queries, keys = (self.n_heads, self.n_kv_heads) if together else (1, 1)
+            given["q_norm"] = self.qk_norm.call(queries * self.head_dim)
+            given["k_norm"] = None if self.borrows else self.qk_norm.call(keys * self.head_dim)
+            given["norm_over"] = "projection" if together else None
         given |= {"score_scale": self.score_scale, "score_cap": self.score_cap}
         options |= {name: value for name, value in given.items() if value is not None}
         return Call(f"blocks_attention.{target}", (width,), options)

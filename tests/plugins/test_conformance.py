@@ -22,6 +22,12 @@ test_capped_and_normed = conformance(
     GroupedQuery(n_heads=4, n_kv_heads=2, qk_norm=RMSNorm(), score_cap=3.0, score_scale=0.5, position=RoPE()),
     d_model=32,
 )
+test_normed_over_the_projection = conformance(
+    GroupedQuery(
+        n_heads=4, n_kv_heads=2, qk_norm=RMSNorm(), qk_norm_over="projection", position=RoPE(), qkv_bias=True
+    ),
+    d_model=32,
+)
 test_alibi = conformance(MultiHead(n_heads=4, n_kv_heads=1, position=ALiBi()), d_model=32)
 test_relative_in_a_window = conformance(SlidingWindow(n_heads=4, window=8, position=Relative()), d_model=32)
 test_relative_both_ways = conformance(
@@ -49,9 +55,16 @@ test_cross = conformance(
     MultiHead(n_heads=4, n_kv_heads=2, qkv_bias=True, out_bias=True, qk_norm=LayerNorm()).reading(24),
     d_model=32,
 )
+test_cross_normed_over_the_projection = conformance(
+    MultiHead(n_heads=4, n_kv_heads=2, qk_norm=LayerNorm(), qk_norm_over="projection").reading(24),
+    d_model=32,
+)
 test_cross_capped = conformance(MultiQuery(n_heads=4, score_cap=5.0).reading(32), d_model=32)
 test_borrower = conformance(
     GroupedQuery(n_heads=4, n_kv_heads=2, qk_norm=RMSNorm(), position=RoPE()).borrowing(), d_model=32
+)
+test_borrower_normed_over_the_projection = conformance(
+    MultiHead(n_heads=4, head_dim=12, qk_norm=RMSNorm(), qk_norm_over="projection").borrowing(), d_model=32
 )
 test_borrower_with_alibi = conformance(
     MultiHead(n_heads=4, score_cap=5.0, position=ALiBi()).borrowing(), d_model=32

@@ -60,7 +60,9 @@ def _row(module: Any, x: Tensor, sees: Callable[[int, int], bool]) -> Tensor:
         (rows @ weight.T + bias).unflatten(-1, (-1, P))
         for rows, weight, bias in zip((placed, placed, x), weights, biases, strict=True)
     )
-    if module.q_norm is not None:
+    if module.q_norm is not None and module.norm_over == "projection":
+        q, k = (norm(z.flatten(1)).view(z.shape) for norm, z in ((module.q_norm, q), (module.k_norm, k)))
+    elif module.q_norm is not None:
         q, k = module.q_norm(q), module.k_norm(k)
     if module.position_at == "heads":
         q, k = (z[0] for z in module.position(q[None], k[None], at))

@@ -46,6 +46,12 @@ SIZES = Sizes(d_model=512)
             "global_tokens",
             "set window, or leave out global_tokens",
         ),
+        (
+            MultiHead(qk_norm_over="projection"),
+            "B0312",
+            "qk_norm_over",
+            "set qk_norm, or leave out qk_norm_over",
+        ),
         (MultiHead(mask="bidirectional").reading(8), "B0331", "mask", "leave out mask"),
         (MultiHead(window=8).reading(8), "B0331", "window", "leave out window"),
         (SlidingWindow().reading(8), "B0331", "window", "use multi_head"),

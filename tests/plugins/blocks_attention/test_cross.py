@@ -66,20 +66,27 @@ def test_without_scale_it_is_t5s():
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("over", ["head", "projection"])
 @pytest.mark.parametrize("cap", [None, 0.6])
-def test_grouped_heads_norms_and_caps_are_the_definition(cap):
-    norms = {"q_norm": nn.RMSNorm(P), "k_norm": nn.RMSNorm(P)}
-    module = make(score_cap=cap, score_scale=0.9, **norms)
+def test_grouped_heads_norms_and_caps_are_the_definition(cap, over):
+    apart = over == "head"
+    norms = {"q_norm": nn.RMSNorm(P if apart else 4 * P), "k_norm": nn.RMSNorm(P if apart else 2 * P)}
+    module = make(score_cap=cap, score_scale=0.9, norm_over=over, **norms)
     norms["q_norm"].weight.normal_(1, 0.3)
     norms["k_norm"].weight.normal_(1, 0.3)
     x, (values, mask) = torch.randn(3, 5, D, dtype=torch.float64), memory()
     y = torch.zeros(3, 5, 4, P, dtype=torch.float64)
     for row in range(3):
+        q_all = module.q_proj(x[row])
         k, v = module.kv_proj(values[row, mask[row]]).split(2 * P, dim=-1)
+        if not apart:
+            q_all, k = module.q_norm(q_all), module.k_norm(k)
         for h in range(4):
             group = slice(h // 2 * P, (h // 2 + 1) * P)
-            q = module.q_norm(module.q_proj(x[row])[:, h * P : (h + 1) * P])
-            scores = 0.9 * q @ module.k_norm(k[:, group]).T
+            q_h, k_h = q_all[:, h * P : (h + 1) * P], k[:, group]
+            if apart:
+                q_h, k_h = module.q_norm(q_h), module.k_norm(k_h)
+            scores = 0.9 * q_h @ k_h.T
             scores = scores if cap is None else cap * torch.tanh(scores / cap)
             y[row, :, h] = torch.softmax(scores, dim=-1) @ v[:, group]
     close(module(x, memory=(values, mask))[0], module.out_proj(y.flatten(2)), 1e-12)

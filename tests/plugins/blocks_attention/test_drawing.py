@@ -16,6 +16,11 @@ MIXERS = {
         "q_proj k_proj v_proj q_norm k_norm position scores out_proj",
         "causal, capped at 50",
     ),
+    "normed together": (
+        MultiHead(n_kv_heads=2, qk_norm=RMSNorm(), qk_norm_over="projection"),
+        "q_proj k_proj v_proj q_norm k_norm scores out_proj",
+        "causal",
+    ),
     "biased": (
         MultiHead(position=Relative(), score_scale=1.0, qkv_bias=True),
         "q_proj k_proj v_proj position scores out_proj",

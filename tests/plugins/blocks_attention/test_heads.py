@@ -5,8 +5,9 @@ import itertools
 import pytest
 import torch
 from torch import nn
-from transformers import Gemma2Config, Qwen3Config, T5Config
+from transformers import Gemma2Config, Olmo2Config, Qwen3Config, T5Config
 from transformers.models.gemma2.modeling_gemma2 import Gemma2Attention, Gemma2RotaryEmbedding
+from transformers.models.olmo2.modeling_olmo2 import Olmo2Attention, Olmo2RotaryEmbedding
 from transformers.models.qwen3.modeling_qwen3 import Qwen3Attention, Qwen3RotaryEmbedding
 from transformers.models.t5.modeling_t5 import T5Attention
 
@@ -30,7 +31,7 @@ KINDS = {
         lambda t, j: abs(t - j) < W or min(t, j) < 2,
     ),
 }
-OPTIONS = ("plain", "rope", "norm", "scale", "cap", "bias", "infused", "all")
+OPTIONS = ("plain", "rope", "norm", "norms", "scale", "cap", "bias", "infused", "all")
 CACHED = ("full", "window", "sinks")
 
 
@@ -45,6 +46,10 @@ def make(distances, waves):
             "plain": {},
             "rope": {"position": RoPE(P)},
             "norm": {"q_norm": nn.RMSNorm(P), "k_norm": nn.LayerNorm(P)},
+            "norms": {
+                "q_norm": nn.RMSNorm(4 * P), "k_norm": nn.LayerNorm(n_kv_heads * P), "norm_over": "projection",
+                "position": RoPE(P),
+            },
             "scale": {"score_scale": 0.8},
             "cap": {"score_cap": 0.7},
             "bias": {"position": distances(4), "position_at": "scores"},
@@ -193,6 +198,28 @@ def test_normed_attention_is_qwen3s():
     share(ours, theirs, norms=True)
     x = torch.randn(2, 23, D)
     embeddings = Qwen3RotaryEmbedding(config)(x, torch.arange(23)[None])
+    visible = torch.ones(23, 23, dtype=torch.bool).tril()
+    expected = theirs(x, position_embeddings=embeddings, attention_mask=additive(visible))[0]
+    close(ours(x)[0], expected, 1e-5)
+    close(steps(ours, x), expected, 1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("n_kv_heads", [2, 4])
+def test_attention_normed_over_the_projection_is_olmo2s(n_kv_heads):
+    config = Olmo2Config(
+        hidden_size=4 * P, num_attention_heads=4, num_key_value_heads=n_kv_heads, rms_norm_eps=1e-6,
+        rope_parameters={"rope_theta": 500000.0, "rope_type": "default"}, attn_implementation="eager",
+    )  # fmt: skip
+    theirs = Olmo2Attention(config, 0).eval()
+    norms = {"q_norm": nn.RMSNorm(4 * P, eps=1e-6), "k_norm": nn.RMSNorm(n_kv_heads * P, eps=1e-6)}
+    ours = Attention(
+        4 * P, n_heads=4, n_kv_heads=n_kv_heads, head_dim=P, position=RoPE(P, theta=500000.0), **norms,
+        norm_over="projection",
+    )  # fmt: skip
+    share(ours, theirs, norms=True)
+    x = torch.randn(2, 23, 4 * P)
+    embeddings = Olmo2RotaryEmbedding(config)(x, torch.arange(23)[None])
     visible = torch.ones(23, 23, dtype=torch.bool).tril()
     expected = theirs(x, position_embeddings=embeddings, attention_mask=additive(visible))[0]
     close(ours(x)[0], expected, 1e-5)

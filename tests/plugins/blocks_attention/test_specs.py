@@ -98,6 +98,16 @@ ALL = {"n_heads": 8, "n_kv_heads": 8, "head_dim": 64}
                 | {"q_norm": RMSNorm().call(64), "k_norm": RMSNorm().call(64)},
             ),
         ),
+        (
+            GroupedQuery(n_heads=8, n_kv_heads=2, qk_norm=RMSNorm(), qk_norm_over="projection"),
+            Call(
+                "blocks_attention.module:Attention",
+                (512,),
+                ALL
+                | {"n_kv_heads": 2, "q_norm": RMSNorm().call(512), "k_norm": RMSNorm().call(128)}
+                | {"norm_over": "projection"},
+            ),
+        ),
     ],
 )
 def test_options_choose_the_module(mixer: MultiHead, call: Call) -> None:
