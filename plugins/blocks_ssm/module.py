@@ -26,7 +26,7 @@ class Mamba2(nn.Module):
 
     Dao and Gu, 2024, arXiv:2405.21060, figure 6, right. `norm_before_gate` chooses norm(y)·silu(z) over
     norm(y·silu(z)), which the published weights use; `norm_groups` normalises that many equal parts each by
-    itself; `dt_limit` clamps dt after the softplus. Raises ValueError for sizes that do not divide.
+    itself; `dt_limit` clamps dt after the softplus, None is no bound. Raises ValueError for sizes that do not divide.
 
     forward(x, state=None, mask=None) -> (y, state): x and y [B, T, D], mask bool [B, T], true at real tokens.
     """
@@ -50,7 +50,7 @@ class Mamba2(nn.Module):
         dt_min: float = 1e-3,
         dt_max: float = 1e-1,
         dt_floor: float = 1e-4,
-        dt_limit: tuple[float, float] = (0.0, math.inf),
+        dt_limit: tuple[float | None, float | None] = (None, None),
         a_range: tuple[float, float] = (1.0, 16.0),
     ) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class Mamba2(nn.Module):
         z, xbc, dt = torch.split(self.in_proj(x), self.split_proj, dim=-1)
         xbc, tail = short_convolution(xbc, self.conv_weight, self.conv_bias, tail, mask)
         dt = F.softplus(at_least_fp32(dt) + self.dt_bias)
-        if self.dt_limit != (0.0, math.inf):
+        if self.dt_limit != (None, None):
             dt = dt.clamp(*self.dt_limit)
         if mask is not None:
             dt = dt * mask[..., None]  # padding feeds nothing and decays nothing

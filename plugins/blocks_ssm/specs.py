@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Self
 
 from pydantic import Field
 
-from blocks import Complaint, Cost, D, Inside, Kernel, Mixer, Op, Sizes, T, minimum
+from blocks import Call, Complaint, Cost, D, Inside, Kernel, Mixer, Op, Sizes, T, minimum
 from blocks.divisors import divisors
 
 CAUSAL_CONV1D = Kernel("blocks_ssm.kernels:causal_conv1d")
@@ -35,8 +36,23 @@ class Mamba2(Mixer):
     eps: float = Field(1e-5, gt=0, description="added to the mean square in the norm")
     bias: bool = Field(False, description="biases in both projections")
     conv_bias: bool = Field(True, description="bias in the convolution")
+    dt_lower: float | None = Field(
+        None, ge=0, description="time steps below this become this, after the softplus; default: none do"
+    )
+    dt_upper: float | None = Field(
+        None, gt=0, description="time steps above this become this, after the softplus; default: none do"
+    )
 
     def check(self, sizes: Sizes) -> Iterator[Complaint]:
+        if self.dt_lower is not None and self.dt_upper is not None and self.dt_lower > self.dt_upper:
+            yield Complaint(
+                "dt_lower",
+                f"dt_lower = {self.dt_lower:g} is above dt_upper = {self.dt_upper:g}",
+                label="no time step lies between the two",
+                help="exchange them, or leave one out",
+                code="B0312",
+                related=("dt_upper",),
+            )
         if self.n_heads is None and 2 * sizes.d_model % self.head_dim:
             yield Complaint(
                 "head_dim",
@@ -69,6 +85,12 @@ class Mamba2(Mixer):
         heads = self.n_heads or max(1, 2 * sizes.d_model // self.head_dim)
         return self.model_copy(update={"n_heads": heads, "norm_groups": self.norm_groups or self.n_groups})
 
+    def call(self, width: int) -> Call:
+        made = super().call(width)
+        options = dict(made.kwargs)
+        limit = options.pop("dt_lower"), options.pop("dt_upper")
+        return replace(made, kwargs=options if limit == (None, None) else options | {"dt_limit": limit})
+
     def _sizes(self) -> tuple[Any, Any, Any, Any]:
         """Heads, channels inside, channels of the convolution, channels of the input projection."""
         inner: Any = self.n_heads * self.head_dim if self.n_heads else 2 * D
@@ -99,6 +121,12 @@ class Mamba2(Mixer):
             state_fp32=inner * state,
         )
 
+    def _limits(self) -> str:
+        """`, dt from 0.001 to 0.1`."""
+        bounds = (("from", self.dt_lower), ("to", self.dt_upper))
+        words = [f"{word} {bound:g}" for word, bound in bounds if bound is not None]
+        return f", dt {' '.join(words)}" if words else ""
+
     def inside(self) -> Inside:
         heads, inner, conv, projected = self._sizes()
         small = conv * self.d_conv + self.conv_bias * conv
@@ -118,7 +146,7 @@ class Mamba2(Mixer):
                 ("conv", "in_proj"),
                 ("B", "T", inner),
                 3 * heads,
-                label=f"SSD, state {self.d_state}",
+                label=f"SSD, state {self.d_state}" + self._limits(),
             ),
         ]
         last = "scan"

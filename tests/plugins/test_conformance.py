@@ -77,6 +77,9 @@ test_mamba2_in_groups = conformance(
     Mamba2(n_heads=8, head_dim=8, d_state=8, n_groups=4, chunk_size=16, bias=True, norm_before_gate=True),
     d_model=32,
 )
+test_mamba2_with_bounded_time_steps = conformance(
+    Mamba2(n_heads=4, head_dim=8, d_state=8, chunk_size=8, dt_lower=0.01, dt_upper=0.05), d_model=16
+)
 test_low_rank = conformance(
     LowRank(rank=4),
     d_model=16,

@@ -73,7 +73,11 @@ def hf_mamba2(mixer: Mamba2) -> tuple[nn.Module, Any]:
     config = Mamba2Config(
         hidden_size=24, num_heads=mixer.n_heads, head_dim=mixer.head_dim, expand=1,
         state_size=mixer.split_conv[1] // mixer.n_groups, n_groups=mixer.n_groups, num_hidden_layers=1,
-        chunk_size=16, time_step_limit=(0.0, float("inf")), layer_norm_epsilon=1e-5,
+        chunk_size=16, time_step_limit=tuple(
+            default if limit is None else limit
+            for limit, default in zip(mixer.dt_limit, (0.0, float("inf")), strict=True)
+        ),
+        layer_norm_epsilon=1e-5,
     )  # fmt: skip
     return Mamba2Mixer(config, layer_idx=0), config
 
@@ -129,6 +133,32 @@ def test_agrees_with_transformers_in_one_pass_and_step_by_step(ours: Callable[[]
             assert_same(y, peer(x[:, t : t + 1], cache_params=cache), tolerance=1e-5)
         assert_same(state.tail, cache.layers[0].conv_states[0][..., 1:].transpose(1, 2), tolerance=1e-5)
         assert_same(state.ssm, cache.layers[0].recurrent_states[0], tolerance=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("limit", [(0.02, 0.05), (None, 0.03), (0.04, None)])
+def test_clamped_time_steps_are_transformers_in_one_pass(limit):
+    torch.manual_seed(1)
+    mixer = mamba2(dt_limit=limit, norm_groups=2)
+    peer, _ = hf_mamba2(mixer)
+    load_into(peer, mixer)
+    x = torch.randn(2, 45, 24)
+    with torch.no_grad():
+        assert_same(mixer(x)[0], peer(x), tolerance=1e-5)
+        free = mamba2(norm_groups=2)
+        free.load_state_dict(mixer.state_dict())
+        assert not torch.allclose(free(x)[0], mixer(x)[0], rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_nemotron_h_clamps_where_its_prompt_is_read():
+    mixer = mamba2(norm_groups=2, n_heads=8, dt_limit=(0.001, None))
+    mixer.dt_bias.data.fill_(-9.0)  # softplus of it is 0.0001
+    peer, _ = hf_nemotron_h(mixer)
+    load_into(peer, mixer)
+    x = torch.randn(2, 45, 24)
+    with torch.no_grad():
+        assert_same(mixer(x)[0], peer(x), tolerance=1e-5)
 
 
 # Against the equations

@@ -39,6 +39,10 @@ def test_the_rank_of_the_time_step_is_rounded_up() -> None:
         ),
         (Mamba2(head_dim=16, n_groups=3), "B0306", "n_groups", "n_groups is one of 1, 2, 4, 8"),
         (Mamba2(head_dim=16, norm_groups=3), "B0306", "norm_groups", "n_groups is the usual choice"),
+        (
+            Mamba2(head_dim=16, dt_lower=0.1, dt_upper=0.01), "B0312", "dt_lower",
+            "exchange them, or leave one out",
+        ),
         (Mamba2(head_dim=256), "B0307", "head_dim", "set n_heads as well: the inner width is n_heads * head_dim then"),
     ],
 )  # fmt: skip
@@ -60,6 +64,22 @@ def test_what_is_inside_adds_up(mixer: Mamba | Mamba2) -> None:
         op.params if isinstance(op.params, int) else op.params.number(D=64) for op in bound.inside().ops
     ]
     assert sum(params) == bound.cost().parameters(64)
+
+
+@pytest.mark.parametrize(
+    ("mixer", "limit", "label"),
+    [
+        (Mamba2(), None, "SSD, state 128"),
+        (Mamba2(dt_lower=0.001), (0.001, None), "SSD, state 128, dt from 0.001"),
+        (Mamba2(dt_upper=0.1), (None, 0.1), "SSD, state 128, dt to 0.1"),
+        (Mamba2(dt_lower=0.1, dt_upper=0.1), (0.1, 0.1), "SSD, state 128, dt from 0.1 to 0.1"),
+    ],
+)
+def test_the_bounds_of_the_time_step(mixer: Mamba2, limit: object, label: str) -> None:
+    assert not list(mixer.check(SIZES))
+    bound = mixer.bind(SIZES)
+    assert bound.call(64).kwargs.get("dt_limit") == limit
+    assert bound.inside().ops[2].label == label
 
 
 @pytest.mark.parametrize("mixer", [Mamba2(head_dim=16), Mamba()])
