@@ -180,6 +180,10 @@ class Mixer(Component):
         """What it can do: causal, padded, packed, cached, cross, borrows."""
         return frozenset({"causal", "padded", "cached"})
 
+    def waivers(self) -> Mapping[str, str]:
+        """Cases of the conformance suite that cannot hold, each with the reason, which is shown. Called once bound."""
+        return {}
+
     def inside(self) -> Inside | None:
         """The operations inside, for a diagram one level deeper; None: a box without a lid."""
         return None

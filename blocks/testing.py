@@ -21,7 +21,8 @@ def conformance(
 ) -> Callable[..., Any]:
     """A parametrised pytest with one case a property; the mixer's capabilities choose the cases.
 
-    `waive` maps a case to the reason why it does not hold, which pytest shows: {"padding_content": "…"}.
+    `waive` maps a case to the reason why it does not hold, which pytest shows: {"padding_content": "…"}; what
+    the declaration waives itself, in `Mixer.waivers`, need not be said again.
     `d_model` is the width that the mixer is tried at, `seed` that of its weights and inputs. Needs pytest and
     torch. Raises ValueError for a waiver without a reason or of a case that does not exist, and BuildError
     for options that are wrong at this width.

@@ -30,6 +30,7 @@ def register_commands(register: Register) -> None:
 COMMANDS = {
     "build": "write a folder with weights, lock file and picture",
     "check": "find everything that is wrong with recipes",
+    "conform": "hold mixers to the properties that they declare",
     "cost": "parameters, FLOPs and state, of one recipe or several",
     "diff": "say what differs between two recipes, in meaning",
     "draw": "draw the architecture",

@@ -155,6 +155,11 @@ class LowRank(Mixer):
         weights = 2 * self.rank * D
         return Cost(weights, 2 * weights * T)
 
+    def waivers(self) -> Mapping[str, str]:
+        return {
+            "every_weight_learns": "B starts at zero, so A learns from the second step on (Hu et al. 2021)"
+        }
+
     def inside(self) -> Inside:
         return Inside(
             (

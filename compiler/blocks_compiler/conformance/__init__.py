@@ -5,7 +5,9 @@
     measure    errors between tensors and between states
     sizes, causality, splits, padding, memory, cost, weights, declaration    the properties, one concept a file
     cases      the table of all cases and the capabilities that they need
+    waivers    cases that cannot hold, and why
     suite      the parametrised pytest
+    outcomes   the same without pytest, for `blocks conform`
 
 `blocks.testing.conformance` is the front.
 """

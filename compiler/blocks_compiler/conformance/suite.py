@@ -8,21 +8,21 @@ from typing import Any
 import pytest
 
 from blocks import Mixer
-from blocks.suggest import did_you_mean
 from blocks_compiler.backends.module import check_component
 from blocks_compiler.conformance.cases import CASES, Case
 from blocks_compiler.conformance.subject import Subject
 from blocks_compiler.conformance.surroundings import require_capabilities
+from blocks_compiler.conformance.waivers import waivers
 
 
 def make_test(mixer: Mixer, *, waive: Mapping[str, str], d_model: int, seed: int) -> Callable[..., Any]:
     """The function behind `blocks.testing.conformance`, which says what it takes and raises."""
-    check_waivers(waive)
     require_capabilities(mixer)
     check_component(mixer, d_model)
     subject = Subject(mixer, d_model, seed)
+    waived = waivers(subject, waive)
 
-    @pytest.mark.parametrize("case", [parameter(case, waive) for case in CASES if case.applies(subject)])
+    @pytest.mark.parametrize("case", [parameter(case, waived) for case in CASES if case.applies(subject)])
     def test(case: Case) -> None:
         case.check(subject)
 
@@ -34,15 +34,3 @@ def parameter(case: Case, waive: Mapping[str, str]) -> Any:
     """A case as a parameter; skipped where it is waived."""
     marks = [pytest.mark.skip(reason=f"waived: {waive[case.name]}")] if case.name in waive else []
     return pytest.param(case, id=case.name, marks=marks)
-
-
-def check_waivers(waive: Mapping[str, str]) -> None:
-    """Raise ValueError for a case that does not exist, or a reason that is none."""
-    names = [case.name for case in CASES]
-    for name, reason in waive.items():
-        if name not in names:
-            near = did_you_mean(name, names)
-            hint = f"did you mean {near!r}?" if near else f"cases: {', '.join(names)}"
-            raise ValueError(f"no case is called {name!r}; {hint}")
-        if not isinstance(reason, str) or not reason.strip():
-            raise ValueError(f"waiving {name!r} needs a reason: waive={{{name!r}: 'because …'}}")
