@@ -153,6 +153,7 @@ def build(
 
     A language model is called as `logits, state = model(tokens, state=None, mask=None)`: tokens int64 [B, T],
     mask bool [B, T] true at real tokens, logits [B, T, vocab_size]. `device="meta"` builds without memory.
+    `model.recipe` is the recipe fully expanded, as text: building that gives the same model.
     Raises RecipeError, or BuildError for a device, dtype or kernel that cannot be had.
     """
     from blocks_compiler.backends.module import build_module

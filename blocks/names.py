@@ -10,7 +10,7 @@ _MODULE = frozenset(
         "cuda", "double", "dump_patches", "eval", "extra_repr", "float", "forward", "get_buffer",
         "get_extra_state", "get_parameter", "get_submodule", "half", "init_weights", "ipu", "load_state_dict",
         "modules", "mtia", "named_buffers", "named_children", "named_modules", "named_parameters",
-        "parameters", "register_backward_hook", "register_buffer", "register_forward_hook",
+        "parameters", "recipe", "register_backward_hook", "register_buffer", "register_forward_hook",
         "register_forward_pre_hook", "register_full_backward_hook", "register_full_backward_pre_hook",
         "register_load_state_dict_post_hook", "register_load_state_dict_pre_hook", "register_module",
         "register_parameter", "register_state_dict_post_hook", "register_state_dict_pre_hook",
@@ -18,7 +18,7 @@ _MODULE = frozenset(
         "to_empty", "train", "training", "type", "xpu", "zero_grad",
     }
 )  # fmt: skip
-"""Attributes of torch's nn.Module, which a stack must not hide."""
+"""Attributes of torch's nn.Module and of our models, which a stack must not hide."""
 _MAPPING = frozenset({"clear", "items", "keys", "pop", "update", "values"})
 """What torch's nn.ModuleDict has besides."""
 

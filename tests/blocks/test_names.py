@@ -19,7 +19,7 @@ def test_usual_names_are_free(name: str) -> None:
     assert not is_reserved(name)
 
 
-@pytest.mark.parametrize("name", ["forward", "class", "train", "init_weights"])
+@pytest.mark.parametrize("name", ["forward", "class", "train", "init_weights", "recipe"])
 def test_a_reserved_name_is_an_error_of_the_recipe(name: str) -> None:
     text = f"""\
 recipe: r

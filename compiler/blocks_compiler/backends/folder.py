@@ -21,7 +21,7 @@ from torch import nn
 
 from blocks import BlockGraph, BuildError, Plan, Registry, __version__, compile_graph, load
 from blocks_compiler.backends.lock import lock
-from blocks_compiler.backends.module import DTYPES, allocate, execute
+from blocks_compiler.backends.module import DTYPES, allocate, execute, remember
 from blocks_compiler.backends.source import generate
 from blocks_compiler.backends.swap import fresh_folder, recover
 from blocks_compiler.backends.write import check_output
@@ -100,7 +100,7 @@ def load_folder(folder: Path, *, device: str = "cpu") -> nn.Module:
     if wrong:
         raise _damaged(folder, f"{WEIGHTS} does not fit the recipe at {', '.join(wrong[:5])}")
     model.load_state_dict(weights, strict=False)
-    return model
+    return remember(model, graph.graph["plan"])
 
 
 def _read_manifest(folder: Path) -> Mapping[str, Any]:

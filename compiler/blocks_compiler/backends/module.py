@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from blocks import BlockGraph, BuildError, Component, Plan, Sizes
+from blocks.canonical import canonical
 from blocks_compiler.backends.source import Source, generate, generate_component
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
@@ -24,7 +25,13 @@ def build_module(
     On device "meta" nothing is allocated. Raises BuildError for a device or dtype that cannot be had.
     """
     plan: Plan = graph.graph["plan"]
-    return realise(generate(graph), plan.name, seed=seed, device=device, dtype=dtype)
+    return remember(realise(generate(graph), plan.name, seed=seed, device=device, dtype=dtype), plan)
+
+
+def remember(model: nn.Module, plan: Plan) -> nn.Module:
+    """The model, whose attribute `recipe` now is the canonical text of its plan: building that gives the same."""
+    model.__dict__["recipe"] = canonical(plan)
+    return model
 
 
 def build_component(

@@ -44,6 +44,7 @@ def test_what_is_in_it(folder: Path) -> None:
 
 def test_it_gives_back_the_same_model(folder: Path) -> None:
     built, loaded = blocks.build(RECIPE, seed=3), blocks.from_pretrained(folder)
+    assert loaded.recipe == built.recipe
     assert torch.equal(built(TOKENS)[0], loaded(TOKENS)[0])
     assert list(built.state_dict()) == list(loaded.state_dict())
     assert loaded.head.weight is loaded.embed.weight

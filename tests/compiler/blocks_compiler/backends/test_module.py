@@ -45,6 +45,13 @@ def digest(model: torch.nn.Module) -> str:
     return found.hexdigest()
 
 
+def test_a_model_carries_its_recipe(model, tiny):
+    text = model(tiny).recipe
+    again = blocks.build(text)
+    assert again.recipe == text
+    assert digest(again) == digest(model(tiny))
+
+
 class TestForward:
     @torch.no_grad()
     def test_logits_have_the_declared_shape(self, model, tiny):
