@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from blocks.diagnostics import BlocksError, BuildError, Diagnostic, PluginError, RecipeError, UsageError
     from blocks.graph import BlockGraph, Node, Port
     from blocks.hookspecs import API_VERSION, Register, hookimpl
+    from blocks.input import Input
     from blocks.inside import Inside, Op
     from blocks.kernel import Kernel, Target
     from blocks.plan import Plan
@@ -54,6 +55,7 @@ _HOME = {
     "Diagnostic": "diagnostics",
     "Embedding": "component",
     "Head": "component",
+    "Input": "input",
     "Inside": "inside",
     "Kernel": "kernel",
     "Mixer": "component",
@@ -99,6 +101,7 @@ __all__ = [
     "Diagnostic",
     "Embedding",
     "Head",
+    "Input",
     "Inside",
     "Kernel",
     "Mixer",

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from blocks.cost import Cost
+from blocks.input import TOKENS, Input
 from blocks.inside import Inside, Shape
 
 
@@ -208,9 +209,24 @@ class Position(Component):
 
 
 class Embedding(Component):
-    """From tokens int64 [B, T] to x [B, T, d_model]."""
+    """From what the model reads to x [B, T, d_model]; by default that is tokens int64 [B, T].
+
+    Its module is called with the stream's inputs: the first one always, the others with None where a caller says
+    nothing.
+    """
 
     kind = "embedding"
+
+    def inputs(self) -> tuple[Input, ...]:
+        """What it reads, each an argument of the model: the first in front, the others by keyword. Called once bound.
+
+        A name may be neither state nor mask, nor that of a stage.
+        """
+        return (TOKENS,)
+
+    def length(self) -> int | None:
+        """The number of vectors, where its input fixes it; None: T. Called once bound."""
+        return None
 
     def table(self, width: int) -> tuple[int, int] | None:
         """Rows and columns of `weight`, which a head can be tied to, in a stream of `width` channels; None: no table.
@@ -227,6 +243,8 @@ class Head(Component):
     requires: ClassVar[frozenset[str]] = frozenset()
     takes_mask: ClassVar[bool] = False
     """Whether its module is called as `head(x, mask)`, mask bool [B, T] or None."""
+    gives: ClassVar[str] = "logits"
+    """What its output is called."""
 
     def shape(self) -> Shape:
         """Axes of the output: ("B", "T", 32000), or ("B", 2) for one vector a sequence. Called once bound."""

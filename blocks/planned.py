@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from blocks.blocktype import BlockType, Layer
-from blocks.component import Component, Sizes, Tokenizer
+from blocks.component import Component, Embedding, Sizes, Tokenizer
+from blocks.input import TOKENS, Input
 from blocks.recipe import Recipe
 from blocks.shares import Share
 from blocks.validation import Path
@@ -37,10 +38,22 @@ class PlannedStage:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PlannedStream:
-    """A pipeline from tokens to its last stage. `name` is "" where it is the only one."""
+    """A pipeline from its inputs to its last stage. `name` is "" where it is the only one."""
 
     name: str
     stages: tuple[PlannedStage, ...]
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What it is called with: what its first stage reads, if that is an embedding; otherwise tokens."""
+        first = self.stages[0].component if self.stages else None
+        return first.inputs() if isinstance(first, Embedding) else (TOKENS,)
+
+    @property
+    def length(self) -> int | None:
+        """The number of its vectors, where its input fixes it."""
+        first = self.stages[0].component if self.stages else None
+        return first.length() if isinstance(first, Embedding) else None
 
     @property
     def memories(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from blocks_compiler.conformance import cost
 from blocks_compiler.conformance.subject import Subject
 from blocks_embeddings.specs import Tokens
 from blocks_feedforward.specs import MLP, GatedMLP, Linear, LowRank
-from blocks_heads.specs import LM, Classifier, MaskedLM
+from blocks_heads.specs import LM, Classifier, Hidden, MaskedLM, Pooler
 from blocks_norms.specs import LayerNorm, RMSNorm
 from blocks_positions.specs import ALiBi, Learned, Relative, RoPE, Sinusoidal
 from blocks_recurrent.score_specs import Dot, General
@@ -71,6 +71,9 @@ OTHERS: dict[str, list[Component]] = {
         MaskedLM(tied=False, dim=8),
         Classifier(),
         Classifier(n_classes=3, pool="mean", pooler=True, bias=False),
+        Hidden(),
+        Pooler(),
+        Pooler(pool="last"),
     ],
     "norm": [RMSNorm(), RMSNorm(unit_offset=True), LayerNorm(), LayerNorm(bias=False)],
     "position": [Learned(max_len=19, offset=2), Sinusoidal(), Sinusoidal(halves=True)],

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from blocks import BlockGraph, Component, Cost, Node, Plan, Port, T
+from blocks import BlockGraph, Component, Cost, Embedding, Input, Node, Plan, Port, T
 from blocks.blocktype import BlockType, Branch, Layer
 from blocks.plan import PlannedStage, PlannedStream
 
-TOKENS = Port("tokens", "int64")
 STREAM = Port("x")
 UPDATE = Port("update")
 OUTPUT = Port("y")
@@ -40,10 +39,15 @@ class _Stream:
         self.graph, self.stream, self.memories = graph, stream, memories
         self.before = f"{stream.name}." if stream.name else ""
         self.letter = "T" if stream is plan.streams[-1] else "S"
+        self.besides: list[str] = []
 
     def lower(self) -> list[str]:
         """Add the nodes of the stream; returns its last one, or all its heads."""
-        at = self._node(f"{self.before}tokens", "input", None, inputs=(), outputs=(Port("y", "int64"),))
+        inputs = [
+            self._node(f"{self.before}{each.name}", "input", None, inputs=(), outputs=(self._given(each),))
+            for each in self.stream.inputs
+        ]
+        at, *self.besides = inputs
         heads: list[str] = []
         for stage in self.stream.stages:
             if stage.role == "stack":
@@ -55,10 +59,26 @@ class _Stream:
                 at = self._stage(stage, at)
         return heads or [at]
 
+    def _given(self, input: Input) -> Port:
+        """The port of an input, whose shape is known from the beginning."""
+        shape = tuple(self.letter if size == "T" else size for size in input.shape)
+        return Port("y", input.dtype, shape)
+
     def _stage(self, stage: PlannedStage, at: str) -> str:
-        inputs = (TOKENS,) if stage.role == "embedding" else (STREAM,)
+        inputs: tuple[Port, ...] = (STREAM,)
+        sources = [at]
+        if isinstance(stage.component, Embedding):
+            sources += self.besides
+            read = stage.component.inputs()[: len(sources)]
+            inputs = tuple(Port(each.name, each.dtype) for each in read)
         return self._node(
-            stage.path, stage.role, stage.component, at, inputs=inputs, origin=stage.origin, width=stage.width
+            stage.path,
+            stage.role,
+            stage.component,
+            *sources[: len(inputs)],
+            inputs=inputs,
+            origin=stage.origin,
+            width=stage.width,
         )
 
     def _node(self, path: str, role: str, component: Component | None, *sources: str, **fields: Any) -> str:

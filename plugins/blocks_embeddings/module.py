@@ -32,7 +32,12 @@ class TokenEmbedding(nn.Embedding):
         self.proj = None if dim is None else nn.Linear(dim, d_model, bias=bias)
 
     def forward(self, tokens: Tensor, types: Tensor | None = None) -> Tensor:
-        """Return x [B, T, D] of tokens int64 [B, T]; types int64 [B, T], None: type 0 everywhere."""
+        """Return x [B, T, D] of tokens int64 [B, T]; types int64 [B, T], None: type 0 everywhere.
+
+        Raises ValueError for types of another shape, IndexError for one that has no row (on a CPU).
+        """
+        if types is not None and types.shape != tokens.shape:
+            raise ValueError(f"types {[*types.shape]} do not fit tokens {[*tokens.shape]}")
         x = F.embedding(tokens, self.weight)  # [B, T, E]
         if self.scale is not None:
             x = x * self.scale

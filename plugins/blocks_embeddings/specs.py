@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from pydantic import Field
 
-from blocks import Call, Complaint, Cost, D, Embedding, Sizes, T
+from blocks import Call, Complaint, Cost, D, Embedding, Input, Sizes, T
+from blocks.input import TOKENS
 
 
 class Tokens(Embedding):
@@ -30,7 +31,7 @@ class Tokens(Embedding):
         None, gt=0, description="channels of the output, where they are not d_model (RNNsearch has 620)"
     )
     n_types: int | None = Field(
-        None, gt=0, description="segment types with a row each (BERT has 2); a model's tokens are of type 0"
+        None, gt=0, description="segment types with a row each (BERT has 2), which the model takes as `types`"
     )
     share: str | None = Field(
         None, min_length=1, description="name of a group of embeddings that have one set of weights"
@@ -67,6 +68,10 @@ class Tokens(Embedding):
 
     def bind(self, sizes: Sizes) -> Self:
         return self.model_copy(update={"vocab_size": self.vocab_size or sizes.vocab_size})
+
+    def inputs(self) -> tuple[Input, ...]:
+        types = Input("types", absent="type 0 everywhere")
+        return (TOKENS,) if self.n_types is None else (TOKENS, types)
 
     def out_width(self, width: int) -> int:
         return self.width or width

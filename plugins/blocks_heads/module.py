@@ -1,4 +1,4 @@
-"""Heads as modules: language models, masked language models, classifiers.
+"""Heads as modules: language models, masked language models, classifiers, poolers.
 
 Shape letters: B batch, T tokens in this call, D d_model, E columns of the table, V vocab_size, C classes.
 """
@@ -137,3 +137,18 @@ class ClassifierHead(nn.Module):
             pooled = torch.tanh(self.pooler(pooled))
         logits: Tensor = self.proj(pooled)
         return logits
+
+
+class PoolerHead(nn.Linear):
+    """A linear map and tanh of one vector a row: the first or last real token, or the mean of all.
+
+    Devlin et al. 2019, arXiv:1810.04805, and their code. A row has to be given whole, since a head keeps no state.
+    """
+
+    def __init__(self, d_model: int, *, pool: str = "first") -> None:
+        super().__init__(d_model, d_model)
+        self.pool = pool
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return [B, D] of x [B, T, D]; mask bool [B, T], true at real tokens."""
+        return torch.tanh(super().forward(pool_tokens(x, mask, self.pool)))

@@ -142,3 +142,39 @@ class Classifier(Head):
         weights = D * self.n_classes + self.pooler * D * D
         once = 2 * weights  # whatever the length
         return Cost(weights + self.bias * self.n_classes + self.pooler * D, flops=once, step=once)
+
+
+class Hidden(Head):
+    """The hidden states as they are, beside other heads (BERT's last_hidden_state)."""
+
+    module = "torch.nn:Identity"
+    gives: ClassVar[str] = "hidden states"
+
+    def call(self, width: int) -> Call:
+        return Call(self.module)
+
+
+class Pooler(Head):
+    """One vector a sequence: a linear map and tanh of one token (Devlin et al. 2019, arXiv:1810.04805, and their code).
+
+    What BERT hands on to tasks about whole sentences. A sequence is given whole.
+    """
+
+    module = "blocks_heads.module:PoolerHead"
+    requires = frozenset({"padded"})
+    takes_mask: ClassVar[bool] = True
+    gives: ClassVar[str] = "pooled vectors"
+
+    pool: Literal["first", "mean", "last"] = Field(
+        "first", description="what is read: the first token (bidirectional), the last (causal), or all"
+    )
+
+    def shape(self) -> Shape:
+        return ("B", "d_model")
+
+    def needs_later(self) -> str | None:
+        return "pool: last, or mask: bidirectional in the blocks" if self.pool == "first" else None
+
+    def cost(self) -> Cost:
+        once = 2 * D * D  # whatever the length
+        return Cost(D * D + D, flops=once, step=once)

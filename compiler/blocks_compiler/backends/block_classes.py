@@ -17,8 +17,8 @@ from blocks_compiler.backends.text import WIDTH, camel, docstring
 PLAIN = {"pre": "PreNormBlock", "post": "PostNormBlock", "none": "PlainBlock"}
 LAYER_SCALE = "blocks_compiler.backends.runtime:LayerScale"
 _LOCAL = re.compile(
-    r"[a-z]|after|before|given|kv|layer|mask|new|nn|old|outputs|self|source|state|states|target|tokens|torch"
-    r"|.*_(state|mask|tokens)"
+    r"[a-z]|after|before|given|kv|layer|mask|new|nn|old|outputs|pixels|self|source|state|states|target|tokens|torch"
+    r"|types|.*_(state|mask|pixels|tokens|types)"
 )
 """Variables of the classes of blocks and streams."""
 _RESIDUALS = {"pre": "PreNorm", "post": "PostNorm", "sandwich": "Sandwich", "none": "Plain"}

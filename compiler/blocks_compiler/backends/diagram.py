@@ -85,10 +85,13 @@ def _streams(
     """
     plan: Plan = graph.graph["plan"]
     runs: list[list[Node | Block]] = []
+    before = ""
     for part in parts:
-        if isinstance(part, Node) and part.role == "input":
+        role = part.role if isinstance(part, Node) else "block"
+        if role == "input" != before:
             runs.append([])
         runs[-1].append(part)
+        before = role
     if len(runs) < 2:
         column = column_in(left, False)
         column.draw(list(parts))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from blocks import BlockGraph, Node, Port
+from blocks import BlockGraph, Head, Node, Port
 from blocks_compiler import units
 from blocks_compiler.backends.diagram_labels import COLUMN, Labels, text, tip, words
 from blocks_compiler.backends.diagram_parts import Block, length
@@ -42,6 +42,8 @@ class Column:
         """What reads another stream: path of that stream's last node, and what was drawn for the reader."""
         self._boxes = 0
         self._heads: list[str] = []
+        self._besides: list[str] = []
+        """Inputs besides the first, until the embedding that reads them is drawn."""
         self._fork = ("", "")  # the last node and shape before several heads
         self.ends: dict[str, str] = {}
         """Path of a node -> what was drawn for it."""
@@ -96,9 +98,12 @@ class Column:
             return
         if node.component is None:
             port = (*node.outputs, *node.inputs)[0]
-            self._shown = labels.shape(port.shape)
-            label = labels.end(self._end(node), self._shown)
-            self.dot.node(node.path, label, **labels.plain(), tooltip=tip(self._shown))
+            shape = labels.shape(port.shape)
+            self.dot.node(node.path, labels.end(self._end(node), shape), **labels.plain(), tooltip=tip(shape))
+            if node.role == "input" and self._last:
+                self._besides.append(node.path)
+                return
+            self._shown = shape
             self._follow(node.path, None)
             return
         parameters = node.cost.parameters(node.width)
@@ -116,6 +121,9 @@ class Column:
         about = tip(f"{node.path}: {words(node.component)}")
         self.dot.node(node.path, labels.box(name, number, note=note, wide=COLUMN), tooltip=about)
         self._follow(node.path, node.inputs[0])
+        for path in self._besides:
+            self.dot.edge(path, node.path)
+        self._besides = []
         self.height += NOTE if note else 0
 
     def _is_one_of_several(self, node: Node) -> bool:
@@ -132,9 +140,12 @@ class Column:
 
     def _end(self, node: Node) -> str:
         if node.role == "input":
-            return "tokens"
-        heads = (self.graph.node(source).role for source, _ in self.graph.sources(node.path).values())
-        return "logits" if "head" in heads else "output"
+            return node.path.rpartition(".")[2]
+        for source, _ in self.graph.sources(node.path).values():
+            component = self.graph.node(source).component
+            if isinstance(component, Head):
+                return component.gives
+        return "output"
 
     def _stack(self, run: list[Block]) -> None:
         """Draw a run of blocks."""

@@ -26,7 +26,7 @@ from blocks_compiler.backends.block_classes import (
 from blocks_compiler.backends.calls import Calls, brief
 from blocks_compiler.backends.inline import Inliner
 from blocks_compiler.backends.share_lines import share_lines
-from blocks_compiler.backends.stream_class import StreamClass, lenders, letters, method_docstring
+from blocks_compiler.backends.stream_class import StreamClass, absences, lenders, letters, method_docstring
 from blocks_compiler.backends.text import (
     WIDTH,
     camel,
@@ -294,7 +294,10 @@ class _Writer:
         final = plan.streams[-1]
         target = called[final.name]
         output = "dict[str, Tensor]" if any(stage.name for stage in final.stages) else "Tensor"
-        about = f"Token ids of {_and(list(called.values()))} to {last.result}"
+        read: dict[str, list[str]] = {}
+        for stream in plan.streams:
+            read.setdefault(stream.inputs[0].what, []).append(called[stream.name])
+        about = f"{_and([f'{what} of {_and(words)}' for what, words in read.items()]).capitalize()} to {last.result}"
         lines = [f"class {name}(nn.Module):", f'    """{about}."""', ""]
         lines += ["    def __init__(self) -> None:", "        super().__init__()"]
         lines += [f"        self.{stream} = {made}()" for stream, made in streams.items()]
@@ -303,17 +306,28 @@ class _Writer:
         lines += [f"        {word}: Tensor{' | None' * (word != target)}," for word in called.values()]
         lines += ["        state: dict[str, Any] | None = None,"]
         lines += [f"        {word}_mask: Tensor | None = None," for word in called.values()]
+        besides = {stream.name: stream.inputs[1:] for stream in plan.streams}
+        lines += [
+            f"        {called[stream]}_{each.name}: Tensor | None = None,"
+            for stream, inputs in besides.items()
+            for each in inputs
+        ]
         result = last.result[0].upper() + last.result[1:]
         length = letters(plan)
-        others = _and(
-            [f"{called[stream.name]} int64 [B, {length[stream.name]}]" for stream in plan.streams[:-1]]
-        )
+        others = _and([f"{called[s.name]} {s.inputs[0].describe(length[s.name])}" for s in plan.streams[:-1]])
+        absent = [
+            sentence
+            for stream, inputs in besides.items()
+            for sentence in absences(inputs, length[stream], f"{called[stream]}_")
+        ]
         lines += [
             f"    ) -> tuple[{output}, dict[str, Any]]:",
             *method_docstring(
-                f"{result} and the state after {target} int64 [B, T], which reads {others}.",
+                f"{result} and the state after {target} {final.inputs[0].describe(length[final.name])}, which reads "
+                f"{others}.",
                 "state is what an earlier call returned, None at the start; once it is given, nothing is read of "
                 f"{_and([called[s.name] for s in plan.streams[:-1]])}. Masks are true at real tokens.",
+                *absent,
             ),
         ]
         for stream in plan.streams[:-1]:
@@ -322,12 +336,14 @@ class _Writer:
         for stream in plan.streams[:-1]:
             word = called[stream.name]
             given = "".join(f", {memory_name(memory)}" for memory in stream.memories)
+            given += "".join(f", {each.name}={word}_{each.name}" for each in besides[stream.name])
             lines += [
                 f"            assert {word} is not None",
                 f"            states, _ = self.{stream.name}({word}, None, {word}_mask{given})",
                 f"            {memory_name(stream.name)} = (states, {word}_mask)",
             ]
         given = "".join(f", {memory_name(memory)}" for memory in final.memories)
+        given += "".join(f", {each.name}={target}_{each.name}" for each in besides[final.name])
         value = "outputs" if output.startswith("dict") else "x"
         lines += [
             f"        {value}, after = self.{final.name}({target}, state, {target}_mask{given})",
@@ -338,7 +354,9 @@ class _Writer:
 
 def _inputs(streams: Sequence[PlannedStream]) -> list[str]:
     """What the inputs of the streams are called: source and target, or like more than two streams."""
-    return ["source", "target"] if len(streams) == 2 else [f"{stream.name}_tokens" for stream in streams]
+    if len(streams) == 2:
+        return ["source", "target"]
+    return [f"{stream.name}_{stream.inputs[0].name}" for stream in streams]
 
 
 def _and(words: Sequence[str]) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from blocks import BlockGraph, Head, Node, Plan
+from blocks import BlockGraph, Head, Input, Node, Plan
 from blocks.plan import PlannedStage, PlannedStream
 from blocks_compiler.backends.block_classes import memory_name, reads
 from blocks_compiler.backends.calls import Calls
@@ -34,6 +34,7 @@ class StreamClass:
         self.letter = self.letters[stream.name]
         self.before = f"{stream.name}." if stream.name else ""
         self.memories = {memory_name(name): self.letters[name] for name in stream.memories}
+        self.first, *self.besides = stream.inputs
 
     def text(self, name: str) -> str:
         """The text of the class under a name."""
@@ -46,14 +47,15 @@ class StreamClass:
     @property
     def summary(self) -> str:
         """What goes in and what comes out."""
-        return f"Token ids to {self.result}"
+        return f"{self.first.what.capitalize()} to {self.result}"
 
     @property
     def result(self) -> str:
         """What comes out."""
         if any(stage.name for stage in self.stream.stages):
             return "the outputs of its heads by name"
-        return "logits" if self.stream.has_head else "hidden states"
+        last = self.stream.stages[-1].component if self.stream.stages else None
+        return last.gives if isinstance(last, Head) else "hidden states"
 
     def _attribute(self, stage: PlannedStage) -> str:
         return stage.path.removeprefix(self.before)
@@ -86,15 +88,18 @@ class StreamClass:
     def _forward(self) -> Iterator[str]:
         output = "dict[str, Tensor]" if any(stage.name for stage in self.stream.stages) else "Tensor"
         yield "    def forward("
-        if self.memories:
+        given = [
+            f"{self.first.name}: Tensor",
+            "state: dict[str, Any] | None = None",
+            "mask: Tensor | None = None",
+        ]
+        given += [f"{name}: tuple[Tensor, Tensor | None] | None = None" for name in self.memories]
+        given += [f"{each.name}: Tensor | None = None" for each in self.besides]
+        if len(given) > 3:
             yield "        self,"
-            yield "        tokens: Tensor,"
-            yield "        state: dict[str, Any] | None = None,"
-            yield "        mask: Tensor | None = None,"
-            for name in self.memories:
-                yield f"        {name}: tuple[Tensor, Tensor | None] | None = None,"
+            yield from (f"        {argument}," for argument in given)
         else:
-            yield "        self, tokens: Tensor, state: dict[str, Any] | None = None, mask: Tensor | None = None"
+            yield f"        self, {', '.join(given)}"
         yield f"    ) -> tuple[{output}, dict[str, Any]]:"
         result = self.result[0].upper() + self.result[1:]
         said = [
@@ -105,14 +110,16 @@ class StreamClass:
             f"{name} holds the states [B, {letter}, D] of that stream and their mask; a state has taken them in."
             for name, letter in self.memories.items()
         ]
-        yield from method_docstring(f"{result} and the state after tokens int64 [B, {self.letter}].", *said)
+        said += absences(self.besides, self.letter)
+        read = f"{self.first.name} {self.first.describe(self.letter)}"
+        yield from method_docstring(f"{result} and the state after {read}.", *said)
         yield "        state = state or {}"
         yield from self._stages()
 
     def _stages(self) -> Iterator[str]:
         states: list[str] = []
         outputs: list[str] = []
-        value, fused = "tokens", False
+        value, fused = self.first.name, False
         for stage in self.stream.stages:
             name, node = self._attribute(stage), None
             if stage.role != "stack":
@@ -142,7 +149,9 @@ class StreamClass:
                     continue
                 yield f"        x = self.{name}({value}{mask})  # [{self._shape(node)}]"
             else:
-                yield f"        x = self.{name}({value})  # [{self._shape(node)}]"
+                embeds = stage is self.stream.stages[0] and stage.role == "embedding"
+                given = "".join(f", {each.name}" for each in self.besides if embeds)
+                yield f"        x = self.{name}({value}{given})  # [{self._shape(node)}]"
             value = "x"
         if fused:
             yield "        x = x + y"
@@ -209,11 +218,18 @@ class StreamClass:
 
 
 def letters(plan: Plan) -> dict[str, str]:
-    """The letter of each stream's length: T of the last one, S, S2, … of those that it may read."""
-    *others, last = (stream.name for stream in plan.streams)
-    return {name: f"S{index}" if index > 1 else "S" for index, name in enumerate(others, start=1)} | {
-        last: "T"
-    }
+    """The length of each stream: T of the last one, S, S2, … of those that it may read, a number where it is fixed."""
+    *others, last = plan.streams
+    found = {each.name: f"S{index}" if index > 1 else "S" for index, each in enumerate(others, start=1)}
+    found[last.name] = "T"
+    return found | {each.name: str(each.length) for each in plan.streams if each.length is not None}
+
+
+def absences(inputs: Sequence[Input], letter: str, before: str = "") -> Iterator[str]:
+    """A sentence each about inputs that may be left out: `types int64 [B, T], None: type 0 everywhere.`"""
+    for each in inputs:
+        absent = f", None: {each.absent}" if each.absent else ""
+        yield f"{before}{each.name} {each.describe(letter)}{absent}."
 
 
 def method_docstring(summary: str, *said: str) -> Iterator[str]:

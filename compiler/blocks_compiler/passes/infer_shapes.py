@@ -1,28 +1,29 @@
 """Infer shapes: every port learns what flows there, and ports that do not meet are reported with both ends.
 
-Requires: a lowered graph. Ensures: every port has a shape over B, T, d_model and vocab_size.
+Requires: a lowered graph, whose inputs have shapes. Ensures: every port has a shape over B, T, d_model and
+vocab_size; T is a number where the input fixes it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 
-from blocks import BlockGraph, Head, Node, Plan, Port
+from blocks import BlockGraph, Embedding, Head, Node, Plan, Port
+from blocks.cost import Size
 from blocks.inside import Shape
 from blocks.plan import Layer
 from blocks.reporting import Reporter
 
-IDS: Shape = ("B", "T")
-READ = ("x", "update", "tokens")
-"""Ports that read the stream; the others read a memory, a branch, or keys and values."""
+READ = ("x", "update")
+"""Ports that read the stream; the others read an input, a memory, a branch, or keys and values."""
 ADVICE = {
-    ("ids", "stream"): "begin with `- embed: tokens`",
-    ("logits", "stream"): "a head comes last; several outputs stand under `heads:`",
-    ("stream", "ids"): "one `embed` at the beginning makes the stream of the token ids",
-    ("logits", "ids"): "the order is embed, position, stack, norm, head",
+    ("input", "stream"): "begin with `- embed: tokens`",
+    ("output", "stream"): "a head comes last; several outputs stand under `heads:`",
+    ("stream", "input"): "one `embed` at the beginning makes the stream of the {input}",
+    ("output", "input"): "the order is embed, position, stack, norm, head",
 }
-NAMES = {"ids": "token ids", "stream": "the stream", "logits": "logits"}
 
 
 def infer_shapes(graph: BlockGraph, reporter: Reporter) -> BlockGraph:
@@ -36,7 +37,8 @@ def infer_shapes(graph: BlockGraph, reporter: Reporter) -> BlockGraph:
         wanted = _wanted(node)
         for port, shape in zip(node.inputs, given, strict=True):
             source = wires[port.name][0]
-            wrong = wanted is not None and _what(shape) != wanted and port.name in READ
+            read = wanted == "input" or port.name in READ
+            wrong = wanted is not None and read and _what(graph.node(source)) != wanted
             if wrong and (source, node.layer) not in told:
                 told.add((source, node.layer))  # the norm and the sum of a block read one stream
                 _report(node, graph.node(source), wanted or "", shape, plan, reporter)
@@ -54,33 +56,38 @@ def _shaped(ports: tuple[Port, ...], shapes: tuple[Shape, ...]) -> tuple[Port, .
 
 def _wanted(node: Node) -> str | None:
     if node.role == "embedding":
-        return "ids"
+        return "input"
     return None if node.role in ("input", "output") else "stream"
 
 
-def _what(shape: Shape) -> str:
-    """What flows in this shape."""
-    if len(shape) == 2:
-        return "ids"
-    return "logits" if shape[-1] == "vocab_size" else "stream"
+def _what(node: Node) -> str:
+    """What a node gives: an input of the model, the stream, or an output."""
+    return {"input": "input", "head": "output"}.get(node.role, "stream")
 
 
 def _produced(node: Node, given: list[Shape], plan: Plan) -> Shape:
-    ids: Shape = ("B", node.length)
     if node.role == "input":
-        return ids
+        assert node.outputs[0].shape is not None, f"the input {node.path} has no shape"
+        return node.outputs[0].shape
     if node.role == "output":
         return given[0]
-    if node.role == "head":
-        assert isinstance(node.component, Head)
-        letters: dict[object, str] = {"T": node.length, plan.sizes.vocab_size: "vocab_size"}
-        return tuple(letters.get(size, size) for size in node.component.shape())
+    tokens = given[0][1] if len(given[0]) > 1 else node.length
+    if isinstance(node.component, Embedding):
+        tokens = node.component.length() or node.length
     width = node.width
     if node.component is not None:
         width = node.component.out_width(node.width)
     elif node.layer is not None and node.role == "join":
         width = node.layer.type.out_width
-    return (*ids, "d_model" if width == plan.sizes.d_model else width)
+    channels = "d_model" if width == plan.sizes.d_model else width
+    if isinstance(node.component, Head):
+        letters: Mapping[object, Size | str] = {
+            "T": tokens,
+            "d_model": channels,
+            plan.sizes.vocab_size: "vocab_size",
+        }
+        return tuple(letters.get(size, size) for size in node.component.shape())
+    return ("B", tokens, channels)
 
 
 def _report(node: Node, source: Node, wanted: str, given: Shape, plan: Plan, reporter: Reporter) -> None:
@@ -88,13 +95,18 @@ def _report(node: Node, source: Node, wanted: str, given: Shape, plan: Plan, rep
         (stage for stage in plan.stages if node.layer is not None and node.layer in stage.layers), None
     )
     width = "d_model" if node.width == plan.sizes.d_model else node.width
-    shape: Shape = ("B", node.length) if wanted == "ids" else ("B", node.length, width)
+    shape: Shape = ("B", node.length, width)
+    name = "the stream"
+    if isinstance(node.component, Embedding):
+        first = node.component.inputs()[0]
+        name = first.what
+        shape = tuple(node.length if size == "T" else size for size in first.shape)
     ends = (str(Port("x", shape=given)), str(Port("x", shape=shape)))
     reporter.report(
         "B0702",
         f"{source.path} gives [{ends[0]}], {node.path} takes [{ends[1]}]",
         node.origin if stage is None else stage.origin,
-        label=f"takes {NAMES[wanted]}, [{ends[1]}]",
+        label=f"takes {name}, [{ends[1]}]",
         related=((source.origin, f"gives [{ends[0]}]"),) if source.origin else (),
-        help=ADVICE.get((_what(given), wanted)),
+        help=ADVICE[_what(source), wanted].format(input=name),
     )

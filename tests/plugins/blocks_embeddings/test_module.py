@@ -65,6 +65,15 @@ def test_a_factorised_table_with_types_is_alberts():
     torch.testing.assert_close(ours(TOKENS), expected, rtol=1e-6, atol=1e-6)
 
 
+def test_types_are_one_a_token_and_have_a_row():
+    made = TokenEmbedding(9, 6, n_types=2)
+    for shape in ((2, 1), (1, 3), (3,), (2, 4)):
+        with pytest.raises(ValueError, match=r"do not fit tokens \[2, 3\]"):
+            made(TOKENS, torch.zeros(shape, dtype=torch.int64))
+    with pytest.raises(IndexError):
+        made(TOKENS, torch.full((2, 3), 2))
+
+
 def test_the_scale_is_the_rows_alone():
     made = TokenEmbedding(9, 6, scale=3.0, n_types=1)
     assert torch.equal(made(TOKENS), made.weight[TOKENS] * 3 + made.types.weight[0])

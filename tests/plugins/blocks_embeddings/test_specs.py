@@ -52,6 +52,14 @@ def test_built_as_declared(options: dict[str, object]) -> None:
     assert bound.out_width(8) == options.get("width", 8)
 
 
+def test_types_are_an_input_of_their_own() -> None:
+    assert [each.name for each in Tokens().inputs()] == ["tokens"]
+    tokens, types = Tokens(n_types=2).inputs()
+    assert (tokens.name, types.name) == ("tokens", "types")
+    assert types.describe("S") == "int64 [B, S]"
+    assert Tokens(n_types=2).length() is None
+
+
 def test_without_options_it_is_torchs_own() -> None:
     assert Tokens(vocab_size=5).call(8).target == "torch.nn:Embedding"
     assert Tokens(vocab_size=5, width=3).call(8) == Call("torch.nn:Embedding", (5, 3))

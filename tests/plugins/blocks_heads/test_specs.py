@@ -8,7 +8,7 @@ import blocks
 from blocks import Call, Head, Sizes
 from blocks_compiler.backends.module import build_component
 from blocks_compiler.conformance.cost import count_flops
-from blocks_heads.specs import LM, Classifier, MaskedLM
+from blocks_heads.specs import LM, Classifier, Hidden, MaskedLM, Pooler
 
 
 def test_the_vocabulary_is_the_recipes_unless_told() -> None:
@@ -49,7 +49,7 @@ def test_a_vocabulary_has_a_token() -> None:
 HEADS: list[Head] = [
     LM(logit_cap=30.0), LM(dim=4, scale=0.5, bias=True), LM(scale=0.25), MaskedLM(tied=False), Classifier(),
     MaskedLM(tied=False, dim=4, bias=False, activation="relu"), Classifier(n_classes=5, pooler=True, pool="mean"),
-    Classifier(bias=False, pool="last"),
+    Classifier(bias=False, pool="last"), Hidden(), Pooler(), Pooler(pool="mean"),
 ]  # fmt: skip
 
 
@@ -62,14 +62,19 @@ def test_cost_and_shape_are_those_of_the_module(head: Head) -> None:
     for tokens in (1, 5, 16):
         counted, y = count_flops(module, torch.empty(1, tokens, 8, device="meta"))
         assert bound.cost().forward(tokens, 8) == counted
-        assert y.shape == tuple({"B": 1, "T": tokens}.get(str(size), size) for size in bound.shape())
+        assert y.shape == tuple(
+            {"B": 1, "T": tokens, "d_model": 8}.get(str(size), size) for size in bound.shape()
+        )
     if isinstance(bound, LM | MaskedLM):
         assert tuple(module.weight.shape) == bound.table(8)
 
 
 def test_what_is_asked_of_mixers_and_of_the_caller() -> None:
-    assert MaskedLM().requires == Classifier().requires == {"padded"}
+    assert MaskedLM().requires == Classifier().requires == Pooler().requires == {"padded"}
+    assert not Hidden().requires
     assert (LM().takes_mask, MaskedLM().takes_mask, Classifier().takes_mask) == (False, False, True)
+    assert (Hidden().takes_mask, Pooler().takes_mask) == (False, True)
+    assert Pooler().cost().decode(1000, 8) == 2 * 8 * 8
     assert Classifier().cost().decode(1000, 8) == 2 * 2 * 8
 
 
