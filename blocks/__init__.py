@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from blocks.api import build, compile_graph, from_pretrained, load, report
+    from blocks.api import build, compile_graph, from_pretrained, load, report, save_checkpoint
     from blocks.component import (
         Call,
         Complaint,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from blocks.graph import BlockGraph, Node, Port
     from blocks.hookspecs import API_VERSION, Register, hookimpl
     from blocks.input import Input
+    from blocks.importer import Importer, Rule
     from blocks.inside import Inside, Op
     from blocks.kernel import Kernel, Target
     from blocks.plan import Plan
@@ -56,6 +57,7 @@ _HOME = {
     "Embedding": "component",
     "Head": "component",
     "Input": "input",
+    "Importer": "importer",
     "Inside": "inside",
     "Kernel": "kernel",
     "Mixer": "component",
@@ -71,6 +73,7 @@ _HOME = {
     "RecipeError": "diagnostics",
     "Register": "hookspecs",
     "Registry": "registry",
+    "Rule": "importer",
     "S": "polynomial",
     "Score": "component",
     "Sizes": "component",
@@ -85,6 +88,7 @@ _HOME = {
     "load": "api",
     "minimum": "polynomial",
     "report": "api",
+    "save_checkpoint": "api",
 }
 
 __all__ = [
@@ -102,6 +106,7 @@ __all__ = [
     "Embedding",
     "Head",
     "Input",
+    "Importer",
     "Inside",
     "Kernel",
     "Mixer",
@@ -117,6 +122,7 @@ __all__ = [
     "RecipeError",
     "Register",
     "Registry",
+    "Rule",
     "S",
     "Score",
     "Sizes",
@@ -131,6 +137,7 @@ __all__ = [
     "load",
     "minimum",
     "report",
+    "save_checkpoint",
 ]
 
 

@@ -162,8 +162,54 @@ def build(
     return build_module(graph, seed=seed, device=device, dtype=dtype)
 
 
-def from_pretrained(folder: str | os.PathLike[str], *, device: str = "cpu") -> nn.Module:
-    """The module and weights of a build folder, as `blocks build` wrote it. Raises BuildError."""
-    from blocks_compiler.backends.folder import load_folder
+def from_pretrained(
+    folder: str | os.PathLike[str],
+    *,
+    device: str = "cpu",
+    dtype: str | None = None,
+    registry: Registry | None = None,
+) -> nn.Module:
+    """The module and weights of a folder: what `blocks build` wrote, or a Hugging Face checkpoint of a known family.
 
-    return load_folder(Path(folder), device=device)
+    `dtype` is by default that of the weights. Nothing of the folder is run, and no pickle is read. Raises
+    BuildError where something is missing, damaged or not understood.
+    """
+    path = Path(folder)
+    if (path / "manifest.json").is_file() or not (path / "config.json").is_file():
+        from blocks_compiler.backends.folder import load_folder
+
+        return load_folder(path, device=device, dtype=dtype)
+    from blocks.registry import Registry
+    from blocks_compiler.backends.checkpoint import load_checkpoint
+    from blocks_compiler.foreign import open_checkpoint
+
+    registry = registry or Registry.installed()
+    return load_checkpoint(open_checkpoint(path, registry), registry, device=device, dtype=dtype)[0]
+
+
+def save_checkpoint(
+    model: nn.Module,
+    folder: str | os.PathLike[str],
+    *,
+    prefer: str | None = None,
+    keep: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
+) -> str | None:
+    """Write a built model as a Hugging Face checkpoint of the family that its recipe is one of; its model type.
+
+    None, and nothing is written, where no importer's family holds this architecture. `prefer` names a model type to
+    try first, `keep` further keys of config.json that change no result, such as token ids. The folder has to be
+    there. Raises OSError.
+    """
+    from blocks.registry import Registry
+    from blocks_compiler.backends.checkpoint import save_checkpoint as save
+    from blocks_compiler.foreign import family_of
+
+    registry = registry or Registry.installed()
+    recipe = load(str(model.recipe))  # which a built model carries
+    found = family_of(recipe.plan(registry=registry), registry, prefer=prefer)
+    if found is None:
+        return None
+    importer, values = found
+    save(model, importer, {**(keep or {}), **values}, Path(folder))
+    return importer.model_type

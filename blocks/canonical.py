@@ -6,9 +6,8 @@ It loads again to an equal plan, and printing that plan gives the same text.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from blocks import literal, selectors
 from blocks.component import Component, Mixer, Norm
@@ -17,13 +16,9 @@ from blocks.literal import Tree
 from blocks.plan import BlockType, Plan, PlannedStage
 from blocks.recipe import AROUND, STRUCTURE, Recipe, Stack
 from blocks.resolve import component_kind
+from blocks.yaml_text import TAKEN, WIDTH, scalar, wrapped
 
-WIDTH = 109
 DOES = ("mixer", "parallel")
-
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.+/-]*")
-_TAKEN = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}  # YAML 1.1 has more than 1.2
-_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
 def canonical(plan: Plan) -> str:
@@ -39,7 +34,7 @@ def _recipe(plan: Plan) -> Iterator[str]:
     if plan.sizes.vocab_size is not None:
         yield f"vocab_size: {plan.sizes.vocab_size}"
     if plan.tokenizer is not None:
-        yield from _wrapped("tokenizer: ", _slot(plan.tokenizer))
+        yield from wrapped("tokenizer: ", _slot(plan.tokenizer))
     if plan.vocabulary:
         yield ""
         yield "blocks:"
@@ -47,7 +42,7 @@ def _recipe(plan: Plan) -> Iterator[str]:
         mixers = _mixers(plan)
         for name, block in plan.vocabulary.items():
             head = f"  {scalar(name) + ':':<{width}} "
-            yield from _wrapped(head, _block(plan.canonical, name, block, mixers[name]))
+            yield from wrapped(head, _block(plan.canonical, name, block, mixers[name]))
     yield ""
     yield "model:"
     for stream in plan.streams:
@@ -62,7 +57,7 @@ def _stages(plan: Plan, stages: Sequence[PlannedStage], indent: str) -> Iterator
         if stage.name:
             heads.append(stage)
         elif stage.component is not None:
-            yield from _wrapped(f"{indent}- {stage.origin[-1]}: ", _slot(stage.component))
+            yield from wrapped(f"{indent}- {stage.origin[-1]}: ", _slot(stage.component))
         else:
             stack: Any = plan.canonical.model
             for part in stage.origin[1:]:
@@ -73,7 +68,7 @@ def _stages(plan: Plan, stages: Sequence[PlannedStage], indent: str) -> Iterator
             yield from _stack(plan.canonical, stack, stage, f"{indent}    ")
     if heads:
         named = {stage.name: _slot(stage.component) for stage in heads if stage.component is not None}
-        yield from _wrapped(f"{indent}- heads: ", named)
+        yield from wrapped(f"{indent}- heads: ", named)
 
 
 def _about(text: str) -> Iterator[str]:
@@ -186,20 +181,20 @@ def _stack(recipe: Recipe, stack: Stack, planned: PlannedStage, indent: str) -> 
     if stack.pattern is not None:
         yield f"{indent}pattern: {json.dumps(stack.pattern, ensure_ascii=False)}"
         used = {layer.symbol: layer.type.name for layer in planned.layers} | (stack.symbols or {})
-        yield from _wrapped(f"{indent}symbols: ", used)
+        yield from wrapped(f"{indent}symbols: ", used)
     for key in ("interleave", "cycle", "scatter"):
         value = getattr(stack, key)
         if value is not None:
-            yield from _wrapped(f"{indent}{key}: ", value)
+            yield from wrapped(f"{indent}{key}: ", value)
     for key in AROUND:
         value = _of_stack(recipe, stack, planned, key)
         if value is not None:
-            yield from _wrapped(f"{indent}{key}: ", value)
+            yield from wrapped(f"{indent}{key}: ", value)
     overrides = _overrides(stack, planned)
     if overrides:
         yield f"{indent}override:"
         for selector, change in overrides.items():
-            yield from _wrapped(f"{indent}  {scalar(selector)}: ", change)
+            yield from wrapped(f"{indent}  {scalar(selector)}: ", change)
 
 
 def _of_stack(recipe: Recipe, stack: Stack, planned: PlannedStage, key: str) -> Any:
@@ -227,7 +222,7 @@ def _literal(tree: Sequence[Tree], indent: str) -> Iterator[str]:
 
 def _text(text: str) -> str:
     """A layout as a plain scalar: it starts with a letter or a digit and has no colon."""
-    return scalar(text) if text.casefold() in _TAKEN else text
+    return scalar(text) if text.casefold() in TAKEN else text
 
 
 def _tree(item: Tree) -> str:
@@ -302,77 +297,3 @@ def _changes(base: BlockType, made: BlockType) -> Iterator[dict[str, Any]]:
     for key, value in around.items():
         if value != before[key] or (key == "out_norm" and default):  # it would follow the norm
             yield {key: value}
-
-
-# YAML ---------------------------------------------------------------------------------------------
-
-
-def scalar(value: Any) -> str:
-    """A value as YAML 1.2 reads it again: text in quotes where it would be read as something else."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return re.sub(r"e([+-])0*(\d)", r"e\1\2", repr(value)).replace("e+", "e")
-    if isinstance(value, int):
-        return str(value)
-    text = str(value)
-    if (_PLAIN.fullmatch(text) or re.fullmatch(r"\d+(\.\d+)?%", text)) and text.casefold() not in _TAKEN:
-        return text
-    quoted = json.dumps(text, ensure_ascii=False)
-    return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)
-
-
-def flow(value: Any) -> str:
-    """A value on one line."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{scalar(key)}: {flow(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(flow, value)) + "]"
-    return scalar(value)
-
-
-def _wrapped(head: str, value: Any) -> Iterator[str]:
-    """A value after `head`, continued on further lines, below what it belongs to, where one is too long."""
-    line, indents, begun = head, [len(head)], False
-    for piece in _pieces(value, "", (), ""):
-        if begun and len(line) + 1 + piece.together > WIDTH:
-            yield line
-            line = " " * indents[-1]
-        elif begun:
-            line += " "
-        indents += [len(line) + offset for offset in piece.opened]
-        line, begun = line + piece.text, True
-        del indents[len(indents) - piece.closed :]
-    yield line
-
-
-class _Piece(NamedTuple):
-    """Text that is not broken: where brackets open, how many close, how much belongs on its line."""
-
-    text: str
-    opened: tuple[int, ...]
-    closed: int
-    together: int
-
-
-def _pieces(value: Any, before: str, opened: tuple[int, ...], after: str) -> Iterator[_Piece]:
-    """The pieces of `before`, a value and `after`."""
-    text = before + flow(value) + after
-    if not value or not isinstance(value, Mapping | list | tuple):
-        yield _Piece(text, opened, len(after) - after.count(","), len(text))
-        return
-    mapping = isinstance(value, Mapping)
-    pairs = value.items() if isinstance(value, Mapping) else (("", item) for item in value)
-    items = [(f"{scalar(key)}: " if mapping else "", item) for key, item in pairs]
-    for index, (key, item) in enumerate(items):
-        if index == 0:
-            before += "{" if mapping else "["
-            opened = (*opened, len(before))
-        end = ("}" if mapping else "]") + after if index == len(items) - 1 else ","
-        pieces = _pieces(item, before + key, opened, end)
-        if index == 0:
-            yield next(pieces)._replace(together=len(text))
-        yield from pieces
-        before, opened = "", ()

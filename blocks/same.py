@@ -1,12 +1,17 @@
-"""Whether two plans are the same model: stage by stage and block by block, whatever the blocks are called."""
+"""Whether two plans are the same model: stage by stage and block by block, whatever the blocks are called.
+
+They say the same (`same_plan`) where every option is the same; they make the same (`same_modules`) where every
+module is, whichever of two declarations it comes from: `multi_head` with 8 key/value heads, or `grouped_query`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 from blocks.blocktype import BlockType
+from blocks.component import Component, Head
 from blocks.plan import Plan
 
 _NAMES = {
@@ -24,36 +29,63 @@ _NAMES = {
 """What says where a part comes from, and not what it is: sharing and lending are compared by path."""
 
 
+Alike = Callable[[Component, Component], bool]
+
+
 def same_plan(one: Plan, other: Plan) -> bool:
     """Whether both have the same sizes, stages and blocks, with all their options, at the same paths."""
-    if (one.sizes.d_model, one.sizes.vocab_size) != (other.sizes.d_model, other.sizes.vocab_size):
-        return False
-    if len(one.streams) != len(other.streams) or one.tokenizer != other.tokenizer:
-        return False
-    known: dict[tuple[BlockType, BlockType], bool] = {}
-    return all(
-        a.name == b.name and _same(a.stages, b.stages, known)
-        for a, b in zip(one.streams, other.streams, strict=True)
-    )
+    return one.tokenizer == other.tokenizer and _Comparison(_same_options).plans(one, other)
 
 
-def _same(one: Any, other: Any, known: dict[tuple[BlockType, BlockType], bool]) -> bool:
-    if isinstance(one, BlockType) and isinstance(other, BlockType):
-        if (one, other) not in known:
-            known[one, other] = _same_fields(one, other, known)
-        return known[one, other]
-    if isinstance(one, tuple) and isinstance(other, tuple):
-        return len(one) == len(other) and all(_same(a, b, known) for a, b in zip(one, other, strict=True))
-    if is_dataclass(one) and type(one) is type(other):
-        return _same_fields(one, other, known)
-    if isinstance(one, Mapping):
-        return bool(one == other)
+def same_modules(one: Plan, other: Plan) -> bool:
+    """Whether both make the same modules at the same paths, tied and shared alike: their weights fit each other."""
+    return one.shares == other.shares and _Comparison(_same_calls).plans(one, other)
+
+
+def _same_options(one: Component, other: Component) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-def _same_fields(one: Any, other: Any, known: dict[tuple[BlockType, BlockType], bool]) -> bool:
-    return all(
-        _same(getattr(one, field.name), getattr(other, field.name), known)
-        for field in fields(one)
-        if field.name not in _NAMES
-    )
+def _same_calls(one: Component, other: Component) -> bool:
+    if one.kind != other.kind or (
+        isinstance(one, Head) and isinstance(other, Head) and one.ties() != other.ties()
+    ):
+        return False
+    return one.call(64) == other.call(64)  # bound: the width is passed on, and decides nothing
+
+
+class _Comparison:
+    """Compares plans, components by `alike`; remembers which kinds of block are the same."""
+
+    def __init__(self, alike: Alike) -> None:
+        self.alike = alike
+        self.known: dict[tuple[BlockType, BlockType], bool] = {}
+
+    def plans(self, one: Plan, other: Plan) -> bool:
+        sizes = (one.sizes.d_model, one.sizes.vocab_size) == (other.sizes.d_model, other.sizes.vocab_size)
+        if not sizes or len(one.streams) != len(other.streams):
+            return False
+        streams = zip(one.streams, other.streams, strict=True)
+        return all(a.name == b.name and self.same(a.stages, b.stages) for a, b in streams)
+
+    def same(self, one: Any, other: Any) -> bool:
+        if isinstance(one, BlockType) and isinstance(other, BlockType):
+            if (one, other) not in self.known:
+                self.known[one, other] = self.fields(one, other)
+            return self.known[one, other]
+        if isinstance(one, Component) and isinstance(other, Component):
+            return self.alike(one, other)
+        if isinstance(one, tuple) and isinstance(other, tuple):
+            return len(one) == len(other) and all(self.same(a, b) for a, b in zip(one, other, strict=True))
+        if is_dataclass(one) and type(one) is type(other):
+            return self.fields(one, other)
+        if isinstance(one, Mapping):
+            return bool(one == other)
+        return type(one) is type(other) and bool(one == other)
+
+    def fields(self, one: Any, other: Any) -> bool:
+        return all(
+            self.same(getattr(one, field.name), getattr(other, field.name))
+            for field in fields(one)
+            if field.name not in _NAMES
+        )

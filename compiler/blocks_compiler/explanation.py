@@ -10,6 +10,7 @@ from typing import Any
 
 from blocks import Component, Head, Plan
 from blocks.blocktype import BlockType, Layer
+from blocks.fold import Repeat, fold
 from blocks.plan import PlannedStage
 from blocks.recipe import Stack
 from blocks.say import say
@@ -17,7 +18,6 @@ from blocks.validation import Path
 from blocks_compiler import units
 from blocks_compiler.defaults import applies, rule_of
 from blocks_compiler.describe import first_line
-from blocks_compiler.fold import Repeat, fold
 from blocks_compiler.retained import kept
 
 MANY = 4

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from blocks import Component, Plan
 from blocks.blocktype import BlockType, Branch, Layer
-from blocks.canonical import flow
 from blocks.plan import PlannedStage
+from blocks.yaml_text import flow
 
 NAMED = frozenset({"name", "origin", "branches", "share", "kv_from", "entry", "said_norm"})
 """Fields of a block that name something, or are read apart; what `share` and `kv_from` come to is in the layer."""

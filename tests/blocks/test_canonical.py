@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 import blocks
 from blocks import Plan
-from blocks.canonical import canonical, flow, scalar
+from blocks.canonical import canonical
 from blocks.reader import read
+from blocks.yaml_text import flow, scalar
 
 RECIPES = sorted(Path(__file__).parents[2].joinpath("recipes").glob("**/*.yaml"))
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 import blocks
 from blocks import Plan, RecipeError, Registry
 from blocks.blocktype import BlockType
-from blocks.canonical import canonical, flow
+from blocks.canonical import canonical
+from blocks.yaml_text import flow
 from blocks_compiler.backends.lock import lock
 from blocks_compiler.backends.source import generate
 

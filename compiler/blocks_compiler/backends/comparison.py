@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from blocks.fold import Folded, Repeat, fold
 from blocks.polynomial import Number
 from blocks_compiler import units
 from blocks_compiler.compare import Change, Comparison, Option
 from blocks_compiler.facts import Item
-from blocks_compiler.fold import Folded, Repeat, fold
 
 SIGNS = {"changed": "~", "added": "+", "removed": "-", "moved": ">"}
 MINUS = "\N{MINUS SIGN}"

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from blocks import BlockGraph, Head, Node, Port
+from blocks.fold import Folded, Repeat, fold
 from blocks_compiler import units
 from blocks_compiler.backends.diagram_labels import COLUMN, Labels, text, tip, words
 from blocks_compiler.backends.diagram_parts import Block, length
-from blocks_compiler.fold import Folded, Repeat, fold
 
 if TYPE_CHECKING:
     import graphviz  # type: ignore[import-untyped]

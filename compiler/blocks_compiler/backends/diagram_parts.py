@@ -8,8 +8,8 @@ from typing import TypeAlias, Union
 
 from blocks import BlockGraph, Component, Mixer, Node, Op
 from blocks.blocktype import BlockType, Branch
+from blocks.fold import Repeat
 from blocks.inside import Shape
-from blocks_compiler.fold import Repeat
 
 Wire: TypeAlias = tuple[str, str, Union[Shape, None]]  # noqa: UP007 - a runtime alias
 """A step that is read ("" is the block's input, "in.memory.encoder" another one), the port that reads it, the shape."""

@@ -21,8 +21,7 @@ from torch import nn
 
 from blocks import BlockGraph, BuildError, Plan, Registry, __version__, compile_graph, load
 from blocks_compiler.backends.lock import lock
-from blocks_compiler.backends.module import DTYPES, allocate, execute, remember
-from blocks_compiler.backends.source import generate
+from blocks_compiler.backends.module import DTYPES, build_empty
 from blocks_compiler.backends.swap import fresh_folder, recover
 from blocks_compiler.backends.write import check_output
 
@@ -77,18 +76,16 @@ def check_target(target: Path) -> None:
         )
 
 
-def load_folder(folder: Path, *, device: str = "cpu") -> nn.Module:
-    """The model of a build folder with its weights. Raises BuildError when the folder is missing or damaged."""
+def load_folder(folder: Path, *, device: str = "cpu", dtype: str | None = None) -> nn.Module:
+    """The model of a build folder with its weights, as they are or converted to `dtype`.
+
+    Raises BuildError when the folder is missing or damaged.
+    """
     recover(folder.absolute())
     manifest = _read_manifest(folder)
-    graph = compile_graph(load(folder / LOCK), device=device, dtype=manifest["dtype"])
-    source = generate(graph)
-    module = execute(source)
-    with torch.device("meta"):
-        model: nn.Module = getattr(module, source.class_name)()
-    allocate(model, torch.device(device), getattr(torch, manifest["dtype"]))
-    if {name for name, _ in model.named_buffers()} - model.state_dict().keys():
-        module.init_weights(model)  # buffers that are not saved are worked out again
+    dtype = dtype or manifest["dtype"]
+    graph = compile_graph(load(folder / LOCK), device=device, dtype=dtype)
+    model = build_empty(graph, device=device, dtype=dtype)
     try:
         weights = load_file(folder / WEIGHTS, device=device)
     except (SafetensorError, OSError) as error:
@@ -100,7 +97,7 @@ def load_folder(folder: Path, *, device: str = "cpu") -> nn.Module:
     if wrong:
         raise _damaged(folder, f"{WEIGHTS} does not fit the recipe at {', '.join(wrong[:5])}")
     model.load_state_dict(weights, strict=False)
-    return remember(model, graph.graph["plan"])
+    return model
 
 
 def _read_manifest(folder: Path) -> Mapping[str, Any]:

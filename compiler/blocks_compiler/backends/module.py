@@ -56,12 +56,8 @@ def check_component(component: Component, width: int) -> None:
 
 def realise(source: Source, name: str, *, seed: int, device: str, dtype: str) -> nn.Module:
     """Run a source and fill in the weights; on device "meta" nothing is allocated. Raises BuildError."""
-    place, number = _device(device), _dtype(dtype)
-    module = execute(source)
-    with torch.device("meta"):
-        model: nn.Module = getattr(module, source.class_name)()
-    allocate(model, place, number)
-    if place.type != "meta":
+    module, model = _unfilled(source, device, dtype)
+    if device != "meta":
         try:
             module.init_weights(model, seed)
         except TypeError as error:
@@ -69,6 +65,27 @@ def realise(source: Source, name: str, *, seed: int, device: str, dtype: str) ->
                 raise
             raise BuildError.of("B0705", f"{name} has weights that nothing starts: {error}") from None
     return model
+
+
+def build_empty(graph: BlockGraph, *, device: str = "cpu", dtype: str = "float32") -> nn.Module:
+    """The model of a graph with memory for its weights, for a caller that fills in all of them.
+
+    Raises BuildError for a device or dtype that cannot be had.
+    """
+    module, model = _unfilled(generate(graph), device, dtype)
+    if device != "meta" and {name for name, _ in model.named_buffers()} - model.state_dict().keys():
+        module.init_weights(model)  # buffers that are not saved are worked out
+    return remember(model, graph.graph["plan"])
+
+
+def _unfilled(source: Source, device: str, dtype: str) -> tuple[ModuleType, nn.Module]:
+    """A source that was run, and its model with memory that holds whatever was there."""
+    place, number = _device(device), _dtype(dtype)
+    module = execute(source)
+    with torch.device("meta"):
+        model: nn.Module = getattr(module, source.class_name)()
+    allocate(model, place, number)
+    return module, model
 
 
 def allocate(model: nn.Module, device: torch.device, dtype: torch.dtype) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from blocks import BlockGraph, Call, Component, Plan
+from blocks.fold import fold
 from blocks.plan import BlockType, PlannedStage, PlannedStream
 from blocks_compiler.backends.block_classes import (
     arguments,
@@ -39,7 +40,6 @@ from blocks_compiler.backends.text import (
     terms,
     wrapped,
 )
-from blocks_compiler.fold import fold
 
 RUNTIME = "blocks_compiler.backends.runtime"
 FUSED = "FusedBlock"

@@ -9,7 +9,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from blocks_compiler.fold import Folded, Repeat
+from blocks.fold import Folded, Repeat
 
 WIDTH = 110
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from blocks import BuildError, RecipeError
 from blocks.api import from_document
-from blocks.canonical import scalar
 from blocks.command import Command
 from blocks.counts import said_sizes
 from blocks.phrases import Phrasebook
 from blocks.plan import MAX_PARAMS
 from blocks.reader import read
+from blocks.yaml_text import scalar
 from blocks_compiler.annotate import annotated
 from blocks_compiler.commands.options import count
 

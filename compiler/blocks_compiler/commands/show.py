@@ -12,6 +12,7 @@ from itertools import groupby
 from blocks import Head, Plan, Registry
 from blocks.blocktype import BlockType, Layer
 from blocks.command import Command
+from blocks.fold import Folded, Repeat, fold
 from blocks.plan import PlannedStage
 from blocks.say import say
 from blocks_compiler import units
@@ -19,7 +20,6 @@ from blocks_compiler.commands.options import add_json, add_recipe, plan_of
 from blocks_compiler.commands.page import Cell, Page, Table
 from blocks_compiler.describe import besides, block_options, options, sentence
 from blocks_compiler.families import family
-from blocks_compiler.fold import Folded, Repeat, fold
 from blocks_compiler.sizes import ParameterCounts
 
 FOLD_FROM = 131

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import blocks
 from blocks.blocktype import BlockType
-from blocks.canonical import flow
+from blocks.yaml_text import flow
 from blocks_compiler.backends.block_classes import class_name, class_text, formula, memory_name, plain, reads
 
 FFN = {"mixer": "mlp", "d_ff": 12, "activation": "relu"}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from blocks.fold import fold
 from blocks_compiler.backends.text import (
     WIDTH,
     camel,
@@ -13,7 +14,6 @@ from blocks_compiler.backends.text import (
     terms,
     wrapped,
 )
-from blocks_compiler.fold import fold
 
 
 @pytest.mark.parametrize(

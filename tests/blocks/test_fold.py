@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from blocks_compiler.fold import Repeat, fold, unfold
+from blocks.fold import Repeat, fold, unfold
 
 
 @pytest.mark.parametrize(
