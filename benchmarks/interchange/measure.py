@@ -270,9 +270,7 @@ def _seq2seq_decoding(ours: nn.Module, theirs: Any, vocab: int, count: int) -> i
     return _agree(torch.cat(found, dim=1), expected)
 
 
-def round_trip(
-    ours: nn.Module, recipe: blocks.Recipe, theirs: Any, there: Path, back: Path
-) -> dict[str, bool]:
+def round_trip(ours: nn.Module, theirs: Any, there: Path, back: Path) -> dict[str, bool]:
     """Whether what is written is what was read: the tensors bit by bit, and the model that transformers loads."""
     back.mkdir()
     family = blocks.save_checkpoint(ours, back, prefer=theirs.config.model_type)

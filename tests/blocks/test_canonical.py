@@ -142,7 +142,7 @@ blocks:
   ffn:       {mixer: mlp, d_ff: 2048, activation: gelu, bias: false}
   attention: {mixer: multi_head, n_heads: 8, n_kv_heads: 8, head_dim: 64, qkv_bias: false, out_bias: false,
               mask: causal, position: {rope: {theta: 10000.0, interleaved: false, scaling: none}},
-              qk_norm: none}
+              qk_norm: none, qk_norm_over: head}
 
 model:
   - embed: {tokens: {vocab_size: 32000, bias: false}}

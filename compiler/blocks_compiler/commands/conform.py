@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blocks import BlocksError, Component, Mixer, Plan, Recipe, Registry, UsageError, load
-from blocks.canonical import scalar
+from blocks.yaml_text import scalar
 from blocks.command import Command
 from blocks.plan import MAX_PARAMS
 from blocks.published import published
