@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from blocks.diagnostics import BlocksError, BuildError, Diagnostic, PluginError, RecipeError, UsageError
     from blocks.graph import BlockGraph, Node, Port
     from blocks.hookspecs import API_VERSION, Register, hookimpl
-    from blocks.input import Input
     from blocks.importer import Importer, Rule
+    from blocks.input import Input
     from blocks.inside import Inside, Op
     from blocks.kernel import Kernel, Target
     from blocks.plan import Plan
@@ -105,8 +105,8 @@ __all__ = [
     "Diagnostic",
     "Embedding",
     "Head",
-    "Input",
     "Importer",
+    "Input",
     "Inside",
     "Kernel",
     "Mixer",

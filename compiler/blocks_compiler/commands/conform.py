@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blocks import BlocksError, Component, Mixer, Plan, Recipe, Registry, UsageError, load
-from blocks.yaml_text import scalar
 from blocks.command import Command
 from blocks.plan import MAX_PARAMS
 from blocks.published import published
 from blocks.suggest import did_you_mean
+from blocks.yaml_text import scalar
 from blocks_compiler import units
 from blocks_compiler.commands.options import add_json, count, plan_of
 from blocks_compiler.commands.page import Cell, Page, Table
