@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blocks import BlocksError, Component, Mixer, Plan, Recipe, Registry, UsageError, load
+from blocks import Component, Registry, UsageError
 from blocks.command import Command
 from blocks.plan import MAX_PARAMS
 from blocks.published import published
 from blocks.suggest import did_you_mean
-from blocks.yaml_text import scalar
 from blocks_compiler import units
 from blocks_compiler.commands.options import add_json, count, plan_of
 from blocks_compiler.commands.page import Cell, Page, Table
+from blocks_compiler.conformance.trials import WIDTHS, Trial, of_name, of_plan
 from blocks_compiler.describe import options, sentence
 
 if TYPE_CHECKING:
     from blocks_compiler.conformance.cases import Case
     from blocks_compiler.conformance.outcomes import Outcome
-
-WIDTH = 64
-NO_MEMORY = "B0350"
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -40,7 +37,9 @@ def configure(parser: ArgumentParser) -> None:
         "repeatable",
     )  # fmt: skip
     parser.add_argument(
-        "--d-model", metavar="N", help=f"width that it is tried at ({WIDTH}; a recipe's is its own)"
+        "--d-model",
+        metavar="N",
+        help=f"width that it is tried at ({WIDTHS[0]}, or the next power of two that its options fit; a recipe's own)",
     )
     parser.add_argument(
         "--memory", action="store_true", help="as cross attention: it reads a memory as wide as the stream"
@@ -54,15 +53,6 @@ def configure(parser: ArgumentParser) -> None:
         help="a property that cannot hold, and why, which is shown; repeatable",
     )  # fmt: skip
     add_json(parser)
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One mixer to try: bound, with the width of its input and the names of the blocks that have it."""
-
-    mixer: Mixer
-    width: int
-    blocks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +89,7 @@ def trials_of(args: Namespace) -> list[Trial]:
     width = None if args.d_model is None else count(args.d_model, "--d-model")
     name: str = args.subject
     if is_mixer(name, registry):
-        return list(mixers(one_block(name, args, width or WIDTH), name))
+        return [of_name(name, args.set, width=width, memory=args.memory, registry=registry)]
     if args.memory:
         raise UsageError.of(
             "B0805", "--memory is for one mixer", help="in a recipe, a block says memory: itself"
@@ -107,7 +97,7 @@ def trials_of(args: Namespace) -> list[Trial]:
     if width is not None:
         args.set = [*args.set, f"d_model={width}"]
     args.max_params = str(MAX_PARAMS)
-    return list(mixers(plan_of(name, args)))
+    return list(of_plan(plan_of(name, args)))
 
 
 def is_mixer(name: str, registry: Registry) -> bool:
@@ -120,58 +110,6 @@ def is_mixer(name: str, registry: Registry) -> bool:
         registry.find("mixer", name)  # which raises, unless it is distribution:name
         return True
     return False
-
-
-def one_block(name: str, args: Namespace, width: int) -> Plan:
-    """The plan of a recipe with this mixer alone, or beside a memory where it reads one. Raises BlocksError."""
-    block = name.rpartition(":")[2]
-    settings = [f"blocks.{block}.{setting}" for setting in args.set]
-
-    def plan(memory: bool) -> Plan:
-        recipe: Recipe = load(text_of(name, block, width, memory), set=settings, origin="--set")
-        return recipe.plan(registry=args.registry, max_params=MAX_PARAMS)
-
-    try:
-        return plan(args.memory)
-    except BlocksError as error:
-        if args.memory or NO_MEMORY not in {found.code for found in error.diagnostics}:
-            raise
-    return plan(memory=True)
-
-
-def text_of(name: str, block: str, width: int, memory: bool) -> str:
-    """A recipe of one block."""
-    reads = ", memory: memory" if memory else ""
-    indent = "    " if memory else "  "
-    return "\n".join(
-        (
-            f"recipe: {scalar(block)}",
-            f"d_model: {width}",
-            "blocks:",
-            f"  {scalar(block)}: {{mixer: {scalar(name)}{reads}}}",
-            "model:",
-            *(["  memory:", "    - norm: rmsnorm", "  stream:"] if memory else []),
-            f"{indent}- stack: {{layers: [{scalar(block)}], norm: none, residual: none}}",
-            "",
-        )
-    )
-
-
-def mixers(plan: Plan, only: str = "") -> Iterator[Trial]:
-    """The mixers of a plan, each once, and the blocks that have it."""
-    found: list[tuple[Mixer, int, list[str]]] = []
-    for kind in dict.fromkeys(layer.type for layer in plan.layers):
-        used = [(branch.mixer, branch.entry or kind.name) for branch in kind.branches]
-        if isinstance(kind.adapter, Mixer):
-            used.append((kind.adapter, f"{kind.name}, adapter"))
-        for mixer, block in used:
-            same = [names for other, width, names in found if (other, width) == (mixer, kind.width)]
-            if same:
-                same[0].extend([block] * (block not in same[0]))
-            else:
-                found.append((mixer, kind.width, [block]))
-    for mixer, width, names in found:
-        yield Trial(mixer, width, () if only else tuple(names))
 
 
 def waived(given: Iterable[str]) -> dict[str, str]:

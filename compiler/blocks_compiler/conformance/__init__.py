@@ -8,6 +8,7 @@
     waivers    cases that cannot hold, and why
     suite      the parametrised pytest
     outcomes   the same without pytest, for `blocks conform`
+    trials     which mixers to try: one by its name, or all of a recipe
 
 `blocks.testing.conformance` is the front.
 """
