@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from blocks import BlocksError, Mixer, Plan, Registry, load
-from blocks.canonical import scalar
+from blocks.yaml_text import scalar
 
 WIDTHS = (64, 128, 256, 512, 1024)
 NO_MEMORY = "B0350"
