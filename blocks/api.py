@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -167,11 +167,13 @@ def from_pretrained(
     *,
     device: str = "cpu",
     dtype: str | None = None,
+    ignore: Collection[str] = (),
     registry: Registry | None = None,
 ) -> nn.Module:
     """The module and weights of a folder: what `blocks build` wrote, or a Hugging Face checkpoint of a known family.
 
-    `dtype` is by default that of the weights. Nothing of the folder is run, and no pickle is read. Raises
+    `dtype` is by default that of the weights; `ignore` names keys of config.json that are known to change nothing.
+    Nothing of the folder is run, and no pickle is read. Raises
     BuildError where something is missing, damaged or not understood.
     """
     path = Path(folder)
@@ -184,7 +186,9 @@ def from_pretrained(
     from blocks_compiler.foreign import open_checkpoint
 
     registry = registry or Registry.installed()
-    return load_checkpoint(open_checkpoint(path, registry), registry, device=device, dtype=dtype)[0]
+    return load_checkpoint(
+        open_checkpoint(path, registry, ignore=ignore), registry, device=device, dtype=dtype
+    )[0]
 
 
 def save_checkpoint(

@@ -1,7 +1,8 @@
 """The catalogue of error codes that `blocks why CODE` explains.
 
 B01 reading YAML, B02 keys and structure, B03 values, sizes and expressions, B04 layouts and overrides,
-B05 sentences, B06 plugins and names, B07 graph, shapes and capabilities, B08 files, folders and commands.
+B05 sentences, B06 plugins and names, B07 graph, shapes and capabilities, B08 files, folders and commands,
+B10 checkpoints of other libraries.
 
 One file in spite of its length: it is a table, read by code.
 """
@@ -901,6 +902,55 @@ CODES: dict[str, Code] = {
         "branch, a tag or a commit, and a path from the top of the repository, or one that begins with `./`.",
         wrong="blocks diff git:mian:recipes/gpt2.yaml recipes/gpt2.yaml",
         right="blocks diff git:main:recipes/gpt2.yaml recipes/gpt2.yaml",
+    ),
+    # B10: checkpoints of other libraries
+    "B1001": Code(
+        "an unknown family",
+        "No importer knows the `model_type` of this config.json. An importer is a small plugin: "
+        "docs/guide/write-a-plugin.md shows one.",
+        wrong='{"model_type": "gpt9"}',
+        right='{"model_type": "gpt2"}',
+    ),
+    "B1002": Code(
+        "a key that nobody read",
+        "A key of config.json that the importer does not know may change the results, so it is not passed over. Where "
+        "you know that it changes nothing, `--ignore KEY` says so.",
+        wrong='{"model_type": "gpt2", "frobnicate": 2}',
+        right='{"model_type": "gpt2"}',
+    ),
+    "B1003": Code(
+        "a value that a recipe cannot say",
+        "A key of config.json is missing, or has a value with which the model would compute something else than what "
+        "the recipe language has words for.",
+        wrong='{"model_type": "gpt2", "scale_attn_weights": false}',
+        right='{"model_type": "gpt2", "scale_attn_weights": true}',
+    ),
+    "B1004": Code(
+        "weights that do not fit",
+        "A tensor is missing, left over, or has another shape or dtype than the recipe of config.json wants. Nothing "
+        "was read. The two files may belong to different models.",
+        wrong="config.json of one model, model.safetensors of another",
+        right="both of one checkpoint",
+    ),
+    "B1005": Code(
+        "a damaged checkpoint",
+        "A file of the checkpoint cannot be what it says: it is cut short, its header is wrong, or its parts do not "
+        "belong together.",
+        wrong="a download that broke off",
+        right="fetch the file again",
+    ),
+    "B1006": Code(
+        "pickled weights",
+        "Files such as pytorch_model.bin can run code when they are read, so they are not. Convert them where you "
+        "trust them: transformers' save_pretrained writes safetensors.",
+        wrong="pytorch_model.bin",
+        right="model.safetensors",
+    ),
+    "B1007": Code(
+        "not fetched from the hub",
+        "The repository is not there, or not for you, or the network is not.",
+        wrong="blocks import opneai/gpt2 -o gpt2.yaml",
+        right="blocks import openai-community/gpt2 -o gpt2.yaml",
     ),
     # B09: ours
     "B0900": Code(

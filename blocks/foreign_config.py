@@ -98,7 +98,7 @@ class Config:
         if key in self.values:
             return self.values[key]
         if default is _MISSING:
-            self._add("B1003", f"{key} is missing", key)
+            self._add("B1003", f"{key} is missing", key, "every checkpoint of this family says it")
             return None
         return default
 
@@ -146,7 +146,9 @@ class Config:
         if value is None:
             return None
         if not isinstance(value, Mapping):
-            self._add("B1003", f"{key} = {_shown(value)} is not a mapping", key)
+            self._add(
+                "B1003", f"{key} = {_shown(value)} is not a mapping", key, "compare the published config.json"
+            )
             return None
         if key not in self._inner:
             self._inner[key] = Config(value, path=(*self.path, key))
@@ -186,7 +188,7 @@ class Config:
             message = f"{key} = {_shown(value)} is not known, and may change the results"
             yield Finding("B1002", message, (*self.path, key), f"if it changes nothing: --ignore {key}")
         for inner in self._inner.values():
-            yield from inner.unread()
+            yield from inner.unread(harmless)
 
     def all_findings(self) -> list[Finding]:
         """What was found while reading, here and inside."""
@@ -206,7 +208,9 @@ class Config:
         if key not in self.values or (value is None and default is None):
             return value if value is not None or default is None else stand_in
         if (isinstance(value, bool) and not flag) or not fits(value):
-            self._add("B1003", f"{key} = {_shown(value)} is not {what}", key)
+            self._add(
+                "B1003", f"{key} = {_shown(value)} is not {what}", key, "compare the published config.json"
+            )
             return stand_in
         return value
 

@@ -24,7 +24,8 @@ def __getattr__(name: str) -> Any:
 def register_commands(register: Register) -> None:
     """The commands of `blocks`."""
     for name, help in COMMANDS.items():
-        register(name, f"blocks_compiler.commands.{name.replace('-', '_')}:COMMAND", help=help)
+        module = MODULES.get(name, name.replace("-", "_"))
+        register(name, f"blocks_compiler.commands.{module}:COMMAND", help=help)
 
 
 COMMANDS = {
@@ -36,6 +37,7 @@ COMMANDS = {
     "draw": "draw the architecture",
     "eject": "write the model as one readable PyTorch file",
     "explain": "say in words why each block is where it is",
+    "import": "read a checkpoint of another library: its recipe and weights",
     "new": "write a recipe from a sentence",
     "new-plugin": "start a plugin of your own",
     "plugins": "list what is installed",
@@ -44,3 +46,5 @@ COMMANDS = {
     "show": "print the model block by block",
     "why": "explain an error code",
 }
+MODULES = {"import": "import_checkpoint"}
+"""Commands whose name no module can have."""

@@ -21,9 +21,14 @@ from blocks.reader import Document, read
 from blocks.recipe_text import recipe_text
 from blocks.same import same_modules
 from blocks.suggest import did_you_mean
-from blocks_compiler.backends.shards import Stored, same_bytes, stored
+from blocks_compiler.backends.shards import Stored, same_bytes, stored, unique
 
 CONFIG = "config.json"
+COMPANIONS = (
+    "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "tokenizer.model", "spiece.model", "source.spm",
+    "target.spm", "sentencepiece.bpe.model", "chat_template.jinja", "preprocessor_config.json",
+)  # fmt: skip
 MAX_CONFIG = 1 << 24
 """Bytes of a config.json that is read at all."""
 
@@ -38,6 +43,11 @@ class Foreign:
     recipe: Recipe
     text: str
     tensors: Mapping[str, Stored]
+
+    @property
+    def companions(self) -> list[str]:
+        """Files that go with the model: its tokenizer's, its config.json, the defaults of generation."""
+        return sorted(name for name in COMPANIONS if (self.folder / name).is_file())
 
 
 def importer_of(model_type: object, registry: Registry) -> Importer:
@@ -64,20 +74,25 @@ def open_checkpoint(
     """
     values, document = read_config(folder / CONFIG)
     importer = importer_of(values.get("model_type"), registry)
-    tensors = {_today(importer, raw): entry for raw, entry in stored(folder).items()}
+    damaged: BuildError | None = None
+    tensors: dict[str, Stored] = {}
+    try:
+        tensors = {_today(importer, raw): entry for raw, entry in stored(folder).items()}
+    except BuildError as error:
+        damaged = error
     config = Config(values, names=tensors, equal=lambda one, other: same_bytes(tensors[one], tensors[other]))
     name = name or _name(values, folder)
     about = f"Read from a checkpoint of model type {values['model_type']}."
-    text, recipe = recipe_of(
-        importer,
-        config,
-        registry,
-        name=name,
-        ignore=ignore,
-        file=str(folder / CONFIG),
-        document=document,
-        about=about,
-    )
+    try:
+        text, recipe = recipe_of(
+            importer, config, registry, name=name, ignore=ignore, file=str(folder / CONFIG), document=document,
+            about=about,
+        )  # fmt: skip
+    except BuildError as error:
+        also = () if damaged is None else damaged.diagnostics
+        raise BuildError([*error.diagnostics, *also], error.sources) from None
+    if damaged is not None:
+        raise damaged
     return Foreign(folder, importer, config, recipe, text, tensors)
 
 
@@ -146,7 +161,7 @@ def read_config(path: Path) -> tuple[dict[str, Any], Document | None]:
                 "B1005", f"{path} is larger than {MAX_CONFIG >> 20} MiB", help="fetch it again"
             )
         text = path.read_text(encoding="utf-8")
-        values = json.loads(text)
+        values = json.loads(text, object_pairs_hook=unique)
     except FileNotFoundError:
         raise BuildError.of(
             "B0801", f"{path.parent} has no {path.name}", help="name the folder of a checkpoint"
@@ -164,7 +179,7 @@ def read_config(path: Path) -> tuple[dict[str, Any], Document | None]:
 def _wrong(findings: Collection[Finding], file: str, document: Document | None) -> BuildError:
     problems = document.problems() if document is not None else Problems(file, "")
     for finding in findings:
-        at = None if document is None else document.span(finding.path, key=finding.path[-1:] != ())
+        at = None if document is None else document.span(finding.path, key=finding.code == "B1002")
         problems.add(finding.code, finding.message, at=at, help=finding.help)
     return BuildError(problems.diagnostics, problems.sources)
 

@@ -44,6 +44,11 @@ NO_PLACE = {
     "B0812": _USAGE,
     "B0813": _USAGE,
     "B0900": "about a mistake in a program",
+    "B1001": _FILE,
+    "B1004": "about tensors, which the message names",
+    "B1005": _FILE,
+    "B1006": _FILE,
+    "B1007": "about a repository, which is named",
 }
 """Codes whose findings are about no line of a text, and why."""
 _ONE_LINE = "one line at the head of a command that goes on; it names `blocks plugins`"

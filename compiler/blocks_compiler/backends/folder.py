@@ -3,6 +3,7 @@
 model.safetensors   weights, tied ones once
 recipe.lock.yaml    the recipe, fully expanded
 graph.svg           the picture
+tokenizer/          what came along with imported weights: the tokenizer's files, generation_config.json, config.json
 manifest.json       sha256 and size of each file, seed, dtype, versions
 """
 
@@ -10,8 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -30,10 +32,18 @@ FORMAT = 1
 
 
 def write_folder(
-    model: nn.Module, graph: BlockGraph, target: Path, *, seed: int, picture: str | None, registry: Registry
+    model: nn.Module,
+    graph: BlockGraph,
+    target: Path,
+    *,
+    seed: int | None,
+    picture: str | None,
+    registry: Registry,
+    beside: Mapping[str, Path] | None = None,
 ) -> None:
     """Write the build folder of a model; an existing build folder is replaced in one step.
 
+    `seed` is None where the weights were not drawn from one; `beside` are files to copy, by their name in the folder.
     Raises BuildError when `target` is something else than a build folder, and leaves it alone.
     """
     check_target(target)
@@ -47,6 +57,9 @@ def write_folder(
         (folder / LOCK).write_text(lock(plan, registry), encoding="utf-8")
         if picture is not None:
             (folder / PICTURE).write_text(picture, encoding="utf-8")
+        for name, source in (beside or {}).items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(source, folder / name)
         manifest = {
             "format": FORMAT,
             "recipe": plan.name,
@@ -54,7 +67,11 @@ def write_folder(
             "seed": seed,
             "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
             "versions": {"blocks-dsl": __version__, "torch": torch.__version__},
-            "files": {path.name: _describe(path) for path in sorted(folder.iterdir())},
+            "files": {
+                path.relative_to(folder).as_posix(): _describe(path)
+                for path in sorted(folder.rglob("*"))
+                if path.is_file()
+            },
         }
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
@@ -120,7 +137,9 @@ def _read_manifest(folder: Path) -> Mapping[str, Any]:
         raise _damaged(folder, f"{MANIFEST} has another format")
     for name, wanted in files.items():
         path = folder / name
-        if "/" in name or "\\" in name or not path.is_file() or _describe(path) != wanted:
+        inside = PurePosixPath(name)
+        outside = inside.is_absolute() or ".." in inside.parts or "\\" in name
+        if outside or not path.is_file() or _describe(path) != wanted:
             raise _damaged(folder, f"{name} is missing or not what was written")
     return dict(manifest)
 

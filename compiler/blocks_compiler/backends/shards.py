@@ -55,10 +55,14 @@ def stored(folder: Path) -> dict[str, Stored]:
         held = _header(file, problems)
         twice = held.keys() & found.keys()
         if twice:
-            problems.add("B1005", f"{file.name} holds {_some(twice)} again, which another file has")
+            problems.add(
+                "B1005",
+                f"{file.name} holds {_some(twice)} again, which another file has",
+                help="fetch it again",
+            )
         if expected is not None and expected != held.keys():
             wrong = _some(expected ^ held.keys())
-            problems.add("B1005", f"{INDEX} and {file.name} disagree on {wrong}")
+            problems.add("B1005", f"{INDEX} and {file.name} disagree on {wrong}", help="fetch it again")
         found |= held
     problems.raise_if_any(BuildError)
     return found
@@ -115,24 +119,32 @@ def _header(file: Path, problems: Problems) -> dict[str, Stored]:
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if size < 8 or not 2 <= length <= min(MAX_HEADER, size - 8):
-            problems.add("B1005", f"{file.name} is not a safetensors file, or is cut short")
+            problems.add(
+                "B1005", f"{file.name} is not a safetensors file, or is cut short", help="fetch it again"
+            )
             return {}
         text = stream.read(length)
     try:
-        header = json.loads(text, object_pairs_hook=_unique)
+        header = json.loads(text, object_pairs_hook=unique)
         header.pop("__metadata__", None)
         found = {name: _entry(file, entry, 8 + length) for name, entry in header.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        problems.add("B1005", f"the header of {file.name} cannot be read: {error}")
+        problems.add("B1005", f"the header of {file.name} cannot be read: {error}", help="fetch it again")
         return {}
     at = 8 + length
     for name, entry in sorted(found.items(), key=lambda item: (item[1].start, item[1].size)):
         if entry.start != at:
-            problems.add("B1005", f"{file.name}: the data of {name} does not begin where that before it ends")
+            problems.add(
+                "B1005",
+                f"{file.name}: the data of {name} does not begin where that before it ends",
+                help="fetch it again",
+            )
             return {}
         at += entry.size
     if at != size:
-        problems.add("B1005", f"{file.name} has {size:,} bytes where its header has {at:,}")
+        problems.add(
+            "B1005", f"{file.name} has {size:,} bytes where its header has {at:,}", help="fetch it again"
+        )
         return {}
     return found
 
@@ -149,10 +161,13 @@ def _entry(file: Path, entry: Mapping[str, Any], offset: int) -> Stored:
     return Stored(file, entry["dtype"], shape, offset + start, end - start)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose names stand once. Raises ValueError."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} stands twice")
     return found
 
 

@@ -30,7 +30,7 @@ def fresh_folder(target: Path) -> Iterator[Path]:
     folder.mkdir()
     try:
         yield folder
-        for path in folder.iterdir():
+        for path in folder.rglob("*"):
             flush(path)
         flush(folder)
         replace(folder, target)

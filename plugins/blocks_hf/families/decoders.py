@@ -14,13 +14,13 @@ def head_sizes(config: Config) -> tuple[int, int, int]:
     """Query heads, key/value heads, channels a head."""
     n_heads = config.size("num_attention_heads", 32)
     n_kv_heads = config.size("num_key_value_heads", None) or n_heads
-    return n_heads, n_kv_heads, config.size("head_dim", None) or config.size("hidden_size") // n_heads
+    return n_heads, n_kv_heads, config.size("head_dim", None) or config.size("hidden_size", 4096) // n_heads
 
 
 def heads(config: Config) -> Tree:
     """The mixer and the options that say them; head_dim only where it is not d_model / n_heads."""
     n_heads, n_kv_heads, head_dim = head_sizes(config)
-    usual = head_dim * n_heads == config.size("hidden_size")
+    usual = head_dim * n_heads == config.size("hidden_size", 4096)
     mixer = {n_heads: "multi_head", 1: "multi_query"}.get(n_kv_heads, "grouped_query")
     groups = n_kv_heads if mixer == "grouped_query" else None
     return {
