@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Score,
         Sizes,
         Tokenizer,
+        TokenWise,
     )
     from blocks.cost import Cost
     from blocks.diagnostics import BlocksError, BuildError, Diagnostic, PluginError, RecipeError, UsageError
@@ -79,6 +80,7 @@ _HOME = {
     "Sizes": "component",
     "T": "polynomial",
     "Target": "kernel",
+    "TokenWise": "component",
     "Tokenizer": "component",
     "UsageError": "diagnostics",
     "build": "api",
@@ -128,6 +130,7 @@ __all__ = [
     "Sizes",
     "T",
     "Target",
+    "TokenWise",
     "Tokenizer",
     "UsageError",
     "build",

@@ -1,8 +1,8 @@
 """What every block, norm, position, embedding and head declares: options, cost, capabilities, construction.
 
 A declaration is a frozen Pydantic model and knows no torch. Its `module` names the `nn.Module` that runs it;
-that module is imported on build, never before. One class a kind: `Mixer`, `Norm`, `Position`, `Embedding`,
-`Head`, `Score`, `Tokenizer`.
+that module is imported on build, never before. One class a kind: `Mixer` (and `TokenWise`), `Norm`, `Position`,
+`Embedding`, `Head`, `Score`, `Tokenizer`.
 """
 
 from __future__ import annotations
@@ -181,6 +181,18 @@ class Mixer(Component):
         """What it can do: causal, padded, packed, cached, cross, borrows."""
         return frozenset({"causal", "padded", "cached"})
 
+    def sees(self, query: int, key: int) -> bool:
+        """Whether the output at token `query` depends on the input at token `key`, both counted from 0.
+
+        By default on all tokens, or where the mixer is causal on all that are not later. A window, or a mixer
+        that looks at each token alone, says less: conformance holds it to both, what is seen and what is not.
+        """
+        return key <= query or "causal" not in self.capabilities()
+
+    def equivariant(self) -> bool:
+        """Whether tokens in another order give the same outputs in that order. Called once bound."""
+        return False
+
     def waivers(self) -> Mapping[str, str]:
         """Cases of the conformance suite that cannot hold, each with the reason, which is shown. Called once bound."""
         return {}
@@ -188,6 +200,19 @@ class Mixer(Component):
     def inside(self) -> Inside | None:
         """The operations inside, for a diagram one level deeper; None: a box without a lid."""
         return None
+
+
+class TokenWise(Mixer):
+    """A mixer that looks at each token alone: without a state, and the same whatever stands around the token."""
+
+    def capabilities(self) -> frozenset[str]:
+        return frozenset({"causal", "padded", "packed", "cached"})
+
+    def sees(self, query: int, key: int) -> bool:
+        return query == key
+
+    def equivariant(self) -> bool:
+        return True
 
 
 class Norm(Component):

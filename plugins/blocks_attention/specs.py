@@ -103,6 +103,18 @@ class MultiHead(Mixer):
             return causal | {"borrows"}
         return (causal if self.mask == "causal" else frozenset({"padded"})) | {"cross", "borrows"}
 
+    def sees(self, query: int, key: int) -> bool:
+        if self.memory_width is not None:
+            return key == query
+        both, window = self.mask == "bidirectional", self.window
+        first = (min(query, key) if both else key) < (self.global_tokens or 0)
+        return (both or key <= query) and (window is None or abs(query - key) < window or first)
+
+    def equivariant(self) -> bool:
+        if self.memory_width is not None:
+            return True
+        return self.mask == "bidirectional" and self.window is None and self.position is None
+
     def lends(self) -> tuple[Any, ...] | None:
         """Key/value heads, channels a head, what has turned the keys; None where keys are not all kept."""
         if self.mask != "causal" or self.window is not None or self.borrows or self.memory_width is not None:

@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from blocks import Call, Complaint, Cost, D, Inside, Mixer, Op, Sizes, T
+from blocks import Call, Complaint, Cost, D, Inside, Op, Sizes, T, TokenWise
 
 
-class MLP(Mixer):
+class MLP(TokenWise):
     """y = W2 f(W1 x) (Vaswani et al. 2017, arXiv:1706.03762, section 3.3)."""
 
     module = "blocks_feedforward.module:MLP"
@@ -48,7 +48,7 @@ class MLP(Mixer):
         )
 
 
-class GatedMLP(Mixer):
+class GatedMLP(TokenWise):
     """y = W2 (f(W1 x) * V x), three matrices (Shazeer 2020, arXiv:2002.05202, equation 5)."""
 
     module = "blocks_feedforward.module:GatedMLP"
@@ -99,7 +99,7 @@ class GatedMLP(Mixer):
         )
 
 
-class Linear(Mixer):
+class Linear(TokenWise):
     """y = W x, to another width where `d_out` says so.
 
     It widens ALBERT's embeddings of 128 channels (Lan et al. 2020, arXiv:1909.11942, section 3.1).
@@ -129,7 +129,7 @@ class Linear(Mixer):
         return Inside((Op("out_proj", "linear", ("x",), ("B", "T", out), D * out + self.bias * out),))
 
 
-class LowRank(Mixer):
+class LowRank(TokenWise):
     """y = B A x, a linear map of low rank that starts at zero (Hu et al. 2021, arXiv:2106.09685, section 4.1).
 
     The adapter that tells the uses of a shared block apart, as in Zamba2.

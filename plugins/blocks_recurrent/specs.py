@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field
 
-from blocks import Call, Complaint, Cost, D, Inside, Mixer, Op, Polynomial, S, Score, Sizes, T
+from blocks import Call, Complaint, Cost, D, Inside, Mixer, Op, Polynomial, S, Score, Sizes, T, TokenWise
 from blocks_recurrent.score_specs import Additive
 
 
@@ -38,6 +38,10 @@ class GRU(Mixer):
 
     def capabilities(self) -> frozenset[str]:
         return frozenset({"causal", "cached", "padded"} if self.direction == "forward" else {"padded"})
+
+    def sees(self, query: int, key: int) -> bool:
+        ahead, back = self.direction != "backward", self.direction != "forward"
+        return (ahead and key <= query) or (back and key >= query)
 
     def out_width(self, width: int) -> int:
         return (self.hidden or width) * (2 if self.direction == "bidirectional" else 1)
@@ -205,7 +209,7 @@ class Bahdanau(Mixer):
         )  # fmt: skip
 
 
-class Maxout(Mixer):
+class Maxout(TokenWise):
     """The greatest of several linear maps (Goodfellow et al. 2013, arXiv:1302.4389, section 3)."""
 
     module = "blocks_recurrent.module:Maxout"

@@ -8,7 +8,7 @@ from typing import Self
 import pytest
 from pydantic import ValidationError
 
-from blocks import Call, Complaint, Component, Cost, Head, Mixer, Norm, Position, Sizes, Tokenizer
+from blocks import Call, Complaint, Component, Cost, Head, Mixer, Norm, Position, Sizes, Tokenizer, TokenWise
 
 SIZES = Sizes(d_model=24)
 
@@ -114,6 +114,24 @@ def test_what_a_component_claims_by_default() -> None:
     assert [kind.kind for kind in (Component, Mixer, Norm, Position, Head)] == [
         "", "mixer", "norm", "position", "head",
     ]  # fmt: skip
+
+
+def sight(mixer: Mixer, tokens: int = 4) -> list[str]:
+    """A row a query, x where it sees a key."""
+    return ["".join(".x"[mixer.sees(query, key)] for key in range(tokens)) for query in range(tokens)]
+
+
+def test_a_causal_mixer_sees_the_past_and_a_token_wise_one_itself() -> None:
+    class Both(Mixer):
+        def capabilities(self) -> frozenset[str]:
+            return frozenset({"padded"})
+
+    assert sight(Plain()) == ["x...", "xx..", "xxx.", "xxxx"]
+    assert sight(Both()) == ["xxxx"] * 4
+    assert sight(TokenWise()) == ["x...", ".x..", "..x.", "...x"]
+    assert TokenWise().equivariant()
+    assert not Plain().equivariant()
+    assert TokenWise().capabilities() == Plain().capabilities() | {"packed"}
 
 
 def test_a_tokenizer_must_say_how() -> None:

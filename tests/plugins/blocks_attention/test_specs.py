@@ -45,6 +45,39 @@ def test_capabilities(mixer: Mixer, can: set[str]) -> None:
     assert mixer.capabilities() == can
 
 
+@pytest.mark.parametrize(
+    ("mixer", "sight"),
+    [
+        (MultiHead(), ["x....", "xx...", "xxx..", "xxxx.", "xxxxx"]),
+        (MultiHead(mask="bidirectional"), ["xxxxx"] * 5),
+        (SlidingWindow(window=2), ["x....", "xx...", ".xx..", "..xx.", "...xx"]),
+        (SlidingWindow(window=2, global_tokens=1), ["x....", "xx...", "xxx..", "x.xx.", "x..xx"]),
+        (
+            SlidingWindow(window=2, mask="bidirectional", global_tokens=1),
+            ["xxxxx", "xxx..", "xxxx.", "x.xxx", "x..xx"],
+        ),
+        (MultiHead().reading(8), ["x....", ".x...", "..x..", "...x.", "....x"]),
+    ],
+)
+def test_which_tokens_a_token_sees(mixer: Mixer, sight: list[str]) -> None:
+    seen = ["".join(".x"[mixer.sees(query, key)] for key in range(5)) for query in range(5)]
+    assert seen == sight
+
+
+@pytest.mark.parametrize(
+    ("mixer", "wanted"),
+    [
+        (MultiHead(mask="bidirectional"), True),
+        (MultiHead(mask="bidirectional", position=RoPE()), False),
+        (SlidingWindow(mask="bidirectional"), False),
+        (MultiHead(), False),
+        (MultiHead().reading(8), True),
+    ],
+)
+def test_which_attention_is_equivariant(mixer: Mixer, wanted: bool) -> None:
+    assert mixer.equivariant() is wanted
+
+
 ALL = {"n_heads": 8, "n_kv_heads": 8, "head_dim": 64}
 
 
