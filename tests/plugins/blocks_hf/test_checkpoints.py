@@ -60,9 +60,9 @@ def test_written_in_shards(tmp_path: Path) -> None:
 
     model = gpt2(tmp_path)
     ours = blocks.from_pretrained(tmp_path)
-    importer, values = (
-        family_of(blocks.load(ours.recipe).plan(), blocks.Registry.installed()) or pytest.fail()
-    )
+    found = family_of(blocks.load(ours.recipe).plan(), blocks.Registry.installed())
+    assert found is not None
+    importer, values = found
     back = tmp_path / "back"
     back.mkdir()
     save_checkpoint(ours, importer, values, back, shard=40_000)
