@@ -168,6 +168,14 @@ class Config:
             self.copies.add(head)
         return True
 
+    def same(self, name: str, original: str) -> None:
+        """A tensor that, where it stands, repeats another one; a finding where it differs."""
+        if name in self.names and original in self.names:
+            if not self._equal(name, original):
+                message = f"the tensor {name} differs from {original}, to which it is tied"
+                self.findings.append(Finding("B1003", message, (), "a recipe has one of the two"))
+            self.copies.add(name)
+
     # Findings
 
     def refuse(self, key: str, message: str, help: str | None = None) -> None:

@@ -87,8 +87,9 @@ def stacked(tensor: Any) -> Sequence[Any]:
 class Importer:
     """One family of checkpoints: `model_type` of its config.json, and what its tensors are called.
 
-    architectures  what a checkpoint of the family can be: class name -> name of the head, "" for none
-    prefix         what the names of tensors begin with where there is a head, and need not begin with
+    architectures  what a checkpoint of the family can be: class name -> its head; "" or "pooled" is the base alone
+    prefix         what the names of the base's tensors begin with, in files that hold a head too
+    outside        beginnings of names that never have the prefix: those of heads
     renamed        old parts of names -> today's
     unused         ends of names whose tensors hold nothing that was learned, such as masks
     spare          beginnings of names that belong to heads which a checkpoint may have besides the one it is read for
@@ -98,6 +99,7 @@ class Importer:
     model_type: ClassVar[str]
     architectures: ClassVar[Mapping[str, str]]
     prefix: ClassVar[str] = ""
+    outside: ClassVar[tuple[str, ...]] = ("lm_head.",)
     renamed: ClassVar[Mapping[str, str]] = {}
     unused: ClassVar[tuple[str, ...]] = ()
     spare: ClassVar[tuple[str, ...]] = ()
@@ -117,6 +119,16 @@ class Importer:
         `recipe` of it is compared with the plan. May raise LookupError where the plan lacks something.
         """
         return None
+
+    def today(self, name: str) -> str:
+        """The name of a tensor as the rules have it: with today's words, and with the prefix."""
+        for old, new in self.renamed.items():
+            name = name.replace(old, new)
+        return name if name.startswith((self.prefix, *self.outside)) else self.prefix + name
+
+    def written(self, name: str, config: Config) -> str:
+        """The name of a tensor in a file: that of the rules, without the prefix where the base stands alone."""
+        return name if self.head(config) not in ("", "pooled") else name.removeprefix(self.prefix)
 
     def head(self, config: Config) -> str:
         """Which head the checkpoint has: the first of its `architectures` that the family has."""

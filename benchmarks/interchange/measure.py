@@ -7,7 +7,7 @@ and what the table in docs shows.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ TOKENS = 64
 class Peer:
     """A tiny model of transformers.
 
-    kind       causal, masked, encoder, seq2seq or image: how it is called
+    kind       how it is called and what is compared: a key of PARITY
     pads       whether transformers decodes left-padded batches as it decodes each row alone
     cache      whether transformers decodes with its cache as it does without
     keeps      tensors of its file that ours has no use for, such as heads of another task
@@ -138,27 +138,50 @@ def causal(peer: Peer, ours: nn.Module, theirs: Any) -> dict[str, float]:
 def masked(peer: Peer, ours: nn.Module, theirs: Any) -> dict[str, float]:
     """Logits of every token, whole and padded, with token types where the model has them."""
     found = {}
-    tokens, mask = batch(theirs.config.vocab_size)
-    for name, real in (("logits", torch.ones_like(mask)), ("padded", mask)):
-        there, here = _types(theirs, tokens)
-        outputs = theirs(tokens, attention_mask=real.long(), **there)
-        logits, _ = ours(tokens, None, real, **here)
-        found[name] = relative(_one(logits), outputs.logits, real)
+    for name, real, expected, outputs in _both(ours, theirs):
+        found[name] = relative(_one(outputs), expected.logits, real)
     return found
+
+
+def heads(peer: Peer, ours: nn.Module, theirs: Any) -> dict[str, float]:
+    """The two heads of BERT's pretraining."""
+    found = {}
+    for name, real, expected, outputs in _both(ours, theirs):
+        found[name] = relative(outputs["words"], expected.prediction_logits, real)
+        found[f"next, {name}"] = relative(outputs["next"], expected.seq_relationship_logits)
+    return found
+
+
+def classes(peer: Peer, ours: nn.Module, theirs: Any) -> dict[str, float]:
+    """Logits of classes, one vector a row."""
+    return {
+        name: relative(_one(outputs), expected.logits) for name, _, expected, outputs in _both(ours, theirs)
+    }
 
 
 def encoder(peer: Peer, ours: nn.Module, theirs: Any) -> dict[str, float]:
     """Last hidden states, and what is pooled of them."""
     found = {}
-    tokens, mask = batch(theirs.config.vocab_size)
-    there, here = _types(theirs, tokens)
-    expected = theirs(tokens, attention_mask=mask.long(), **there)
-    outputs, _ = ours(tokens, None, mask, **here)
-    states = outputs["states"] if isinstance(outputs, dict) else outputs
-    found["padded"] = relative(states, expected.last_hidden_state, mask)
-    if getattr(expected, "pooler_output", None) is not None:
-        found["pooled"] = relative(outputs["pooled"], expected.pooler_output)
+    for name, real, expected, outputs in _both(ours, theirs):
+        states = outputs["states"] if isinstance(outputs, dict) else outputs
+        found[name] = relative(states, expected.last_hidden_state, real)
+        if getattr(expected, "pooler_output", None) is not None:
+            found[f"pooled, {name}"] = relative(outputs["pooled"], expected.pooler_output)
     return found
+
+
+def _both(ours: nn.Module, theirs: Any) -> Iterator[tuple[str, Tensor, Any, Any]]:
+    """What is compared, real tokens, outputs there and here: whole rows and padded ones."""
+    tokens, mask = batch(theirs.config.vocab_size)
+    for name, real in (("whole", torch.ones_like(mask)), ("padded", mask)):
+        given = tokens.masked_fill(~real, theirs.config.pad_token_id)
+        there, here = _types(theirs, given)
+        yield (
+            name,
+            real,
+            theirs(given, attention_mask=real.long(), **there),
+            ours(given, None, real, **here)[0],
+        )
 
 
 def seq2seq(peer: Peer, ours: nn.Module, theirs: Any) -> dict[str, float]:
@@ -207,7 +230,8 @@ def _types(theirs: Any, tokens: Tensor) -> tuple[dict[str, Tensor], dict[str, Te
 
 
 PARITY: dict[str, Callable[[Peer, nn.Module, Any], dict[str, float]]] = {
-    "causal": causal, "masked": masked, "encoder": encoder, "seq2seq": seq2seq, "image": image,
+    "causal": causal, "masked": masked, "heads": heads, "classes": classes, "encoder": encoder, "seq2seq": seq2seq,
+    "image": image,
 }  # fmt: skip
 
 

@@ -55,11 +55,10 @@ def importer_of(model_type: object, registry: Registry) -> Importer:
     names = [entry.name for entry in registry.of_kind("importer")]
     if model_type not in names:
         near = did_you_mean(str(model_type), names)
-        known = ", ".join(sorted(names))
         raise BuildError.of(
             "B1001",
             f"no importer knows the model type {str(model_type)[:80]!r}",
-            help=(f"did you mean {near!r}? " if near else "") + f"known: {known}",
+            help=f"did you mean {near!r}?" if near else f"known: {', '.join(sorted(names))}",
         )
     found: Importer = registry.find("importer", str(model_type)).load()()
     return found
@@ -77,7 +76,7 @@ def open_checkpoint(
     damaged: BuildError | None = None
     tensors: dict[str, Stored] = {}
     try:
-        tensors = {_today(importer, raw): entry for raw, entry in stored(folder).items()}
+        tensors = {importer.today(raw): entry for raw, entry in stored(folder).items()}
     except BuildError as error:
         damaged = error
     config = Config(values, names=tensors, equal=lambda one, other: same_bytes(tensors[one], tensors[other]))
@@ -182,13 +181,6 @@ def _wrong(findings: Collection[Finding], file: str, document: Document | None) 
         at = None if document is None else document.span(finding.path, key=finding.code == "B1002")
         problems.add(finding.code, finding.message, at=at, help=finding.help)
     return BuildError(problems.diagnostics, problems.sources)
-
-
-def _today(importer: Importer, name: str) -> str:
-    """The name of a tensor as it is written today."""
-    for old, new in importer.renamed.items():
-        name = name.replace(old, new)
-    return name
 
 
 def _name(values: Mapping[str, Any], folder: Path) -> str:

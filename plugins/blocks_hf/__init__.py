@@ -3,8 +3,11 @@
 from blocks import Register, hookimpl
 
 FAMILIES = {
+    "bert": "Bert",
+    "distilbert": "DistilBert",
     "gpt2": "GPT2",
     "llama": "Llama",
+    "roberta": "Roberta",
 }
 """Model type -> the class in `families` that reads and writes it."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -68,7 +68,7 @@ def match(model: nn.Module, foreign: Foreign) -> tuple[list[tuple[Piece, Stored]
     """
     importer, problems = foreign.importer, Problems(str(foreign.folder), "")
     wanted = list(pieces(model, importer.weights(foreign.config)))
-    held = _under_prefix(importer, foreign.tensors, {piece.name for piece in wanted})
+    held = dict(foreign.tensors)
     found = []
     missing: list[str] = []
     for piece in wanted:
@@ -185,20 +185,6 @@ def _read_into(stream: BinaryIO, flat: Tensor, entry: Stored, progress: Progress
         progress(count)
 
 
-def _under_prefix(importer: Importer, tensors: Mapping[str, Stored], wanted: set[str]) -> dict[str, Stored]:
-    """The tensors under the names that are wanted, whether or not theirs begin with the family's prefix."""
-    prefix = importer.prefix
-    found: dict[str, Stored] = {}
-    for name, entry in tensors.items():
-        if prefix and name not in wanted:
-            if prefix + name in wanted:
-                name = prefix + name
-            elif name.startswith(prefix) and name.removeprefix(prefix) in wanted:
-                name = name.removeprefix(prefix)
-        found[name] = entry
-    return found
-
-
 def save_checkpoint(
     model: nn.Module,
     importer: Importer,
@@ -213,7 +199,11 @@ def save_checkpoint(
     Files hold at most `shard` bytes, or one tensor. What is a view of our tensors is written from it, so that no
     more than one file's transposed matrices are copied at a time.
     """
-    found = list(pieces(model, importer.weights(Config(values))))
+    config = Config(values)
+    found = [
+        replace(piece, name=importer.written(piece.name, config))
+        for piece in pieces(model, importer.weights(config))
+    ]
     files: list[list[Piece]] = [[]]
     size = 0
     for piece in found:
