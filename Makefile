@@ -6,7 +6,7 @@ VENV   ?= .venv
 JOBS   ?= 2
 
 PY       := $(VENV)/bin/python
-REQUIRES := pyproject.toml constraints.txt
+REQUIRES := pyproject.toml setup.py constraints.txt
 INSTALL   = $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
 .DEFAULT_GOAL := demo

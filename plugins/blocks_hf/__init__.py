@@ -1,6 +1,53 @@
-"""Hugging Face: built models as transformers' own, and checkpoints of known families in both directions."""
+"""Hugging Face: built models as transformers' own, and checkpoints of known families in both directions.
+
+    import blocks_hf
+    model = blocks_hf.to_transformers(blocks.build("gpt2"))     # a PreTrainedModel: generate(), save_pretrained() …
+
+What follows is imported on first use. Where the package is installed, transformers knows the model type `blocks`
+by itself: `AutoModelForCausalLM.from_pretrained(folder)` needs no import of blocks.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from blocks import Register, hookimpl
+
+if TYPE_CHECKING:
+    from blocks_hf.configuration import BlocksConfig
+    from blocks_hf.modeling import (
+        BlocksForCausalLM,
+        BlocksForImageClassification,
+        BlocksForMaskedLM,
+        BlocksForSeq2SeqLM,
+        BlocksForSequenceClassification,
+        BlocksModel,
+    )
+    from blocks_hf.wrap import to_transformers
+
+_HOME = {
+    "BlocksConfig": "configuration",
+    "BlocksForCausalLM": "modeling",
+    "BlocksForImageClassification": "modeling",
+    "BlocksForMaskedLM": "modeling",
+    "BlocksForSeq2SeqLM": "modeling",
+    "BlocksForSequenceClassification": "modeling",
+    "BlocksModel": "modeling",
+    "to_transformers": "wrap",
+}
+
+__all__ = [
+    "BlocksConfig",
+    "BlocksForCausalLM",
+    "BlocksForImageClassification",
+    "BlocksForMaskedLM",
+    "BlocksForSeq2SeqLM",
+    "BlocksForSequenceClassification",
+    "BlocksModel",
+    "to_transformers",
+]
+
 
 FAMILIES = {
     "bert": "Bert",
@@ -17,3 +64,11 @@ def register_importers(register: Register) -> None:
     """The families of checkpoints that are read and written."""
     for name, importer in FAMILIES.items():
         register(name, f"blocks_hf.families.{name}:{importer}", help=f"checkpoints of model type {name}")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'blocks_hf' has no attribute {name!r}")
+    value = getattr(import_module(f"blocks_hf.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
