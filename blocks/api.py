@@ -202,9 +202,10 @@ def save_checkpoint(
     """Write a built model as a Hugging Face checkpoint of the family that its recipe is one of; its model type.
 
     None, and nothing is written, where no importer's family holds this architecture. `prefer` names a model type to
-    try first, `keep` further keys of config.json that change no result, such as token ids. The folder has to be
-    there. Raises OSError.
+    try first, `keep` is the config.json that the weights came with: what it says of other things than the architecture,
+    such as token ids, is written again. The folder has to be there. Raises OSError.
     """
+    from blocks.foreign_config import HARMLESS, Config
     from blocks.registry import Registry
     from blocks_compiler.backends.checkpoint import save_checkpoint as save
     from blocks_compiler.foreign import family_of
@@ -215,5 +216,9 @@ def save_checkpoint(
     if found is None:
         return None
     importer, values = found
-    save(model, importer, {**(keep or {}), **values}, Path(folder))
+    config = Config(values)
+    importer.recipe(config)
+    other = (HARMLESS | set(importer.harmless)) - config.asked
+    beside = {key: value for key, value in (keep or {}).items() if key in other}
+    save(model, importer, values | beside, Path(folder))
     return importer.model_type

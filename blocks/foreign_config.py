@@ -90,6 +90,11 @@ class Config:
         self._read: set[str] = set()
         self._inner: dict[str, Config] = {}
 
+    @property
+    def asked(self) -> frozenset[str]:
+        """Keys that were asked for."""
+        return frozenset(self._read)
+
     # Reading
 
     def get(self, key: str, default: Any = _MISSING) -> Any:
@@ -160,21 +165,22 @@ class Config:
         `head` and `table` are names of tensors. `tie_word_embeddings` with a head that differs from the table
         means what transformers makes of it: the head stands for itself.
         """
-        if not self.flag("tie_word_embeddings", default):
-            return False
-        if head in self.names and table in self.names:
-            if not self._equal(head, table):
-                return False
-            self.copies.add(head)
-        return True
+        return self.flag("tie_word_embeddings", default) and not self.stands_apart(head, table)
+
+    def stands_apart(self, name: str, original: str) -> bool:
+        """Whether the checkpoint has a tensor that differs from another one; an equal one is a copy of it."""
+        if name not in self.names or original not in self.names:
+            return name in self.names
+        if not self._equal(name, original):
+            return True
+        self.copies.add(name)
+        return False
 
     def same(self, name: str, original: str) -> None:
         """A tensor that, where it stands, repeats another one; a finding where it differs."""
-        if name in self.names and original in self.names:
-            if not self._equal(name, original):
-                message = f"the tensor {name} differs from {original}, to which it is tied"
-                self.findings.append(Finding("B1003", message, (), "a recipe has one of the two"))
-            self.copies.add(name)
+        if self.stands_apart(name, original):
+            message = f"the tensor {name} differs from {original}, to which it is tied"
+            self.findings.append(Finding("B1003", message, (), "a recipe has one of the two"))
 
     # Findings
 

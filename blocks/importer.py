@@ -93,6 +93,7 @@ class Importer:
     renamed        old parts of names -> today's
     unused         ends of names whose tensors hold nothing that was learned, such as masks
     spare          beginnings of names that belong to heads which a checkpoint may have besides the one it is read for
+    computed       names of tensors that ours works out -> path of the position that does: files may hold them all the same
     harmless       keys of config.json that change no result, besides those that never do
     """
 
@@ -103,6 +104,7 @@ class Importer:
     renamed: ClassVar[Mapping[str, str]] = {}
     unused: ClassVar[tuple[str, ...]] = ()
     spare: ClassVar[tuple[str, ...]] = ()
+    computed: ClassVar[Mapping[str, str]] = {}
     harmless: ClassVar[Collection[str]] = ()
 
     def recipe(self, config: Config) -> Tree:

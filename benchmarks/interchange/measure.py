@@ -7,8 +7,9 @@ and what the table in docs shows.
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ class Peer:
     kind       how it is called and what is compared: a key of PARITY
     pads       whether transformers decodes left-padded batches as it decodes each row alone
     cache      whether transformers decodes with its cache as it does without
-    keeps      tensors of its file that ours has no use for, such as heads of another task
+    decodes    whether transformers can decode it at all
     scale      standard deviation of what is added to each parameter, over its own
     """
 
@@ -39,9 +40,8 @@ class Peer:
     kind: str = "causal"
     pads: bool = True
     cache: bool = True
-    keeps: tuple[str, ...] = ()
+    decodes: bool = True
     scale: float = 0.3
-    arguments: dict[str, Any] = field(default_factory=dict)
 
     def model(self, seed: int = 0) -> Any:
         """The model in evaluation mode, every parameter randomised: norms and biases too."""
@@ -50,6 +50,8 @@ class Peer:
         generator = torch.Generator().manual_seed(seed + 1)
         with torch.no_grad():
             for parameter in made.parameters():
+                if not parameter.requires_grad:  # sinusoids
+                    continue
                 spread = parameter.std() if parameter.numel() > 1 else parameter.abs().mean()
                 noise = torch.randn(parameter.shape, generator=generator)
                 parameter += self.scale * max(float(spread), 0.2) * noise
@@ -248,6 +250,8 @@ def decoding(peer: Peer, ours: nn.Module, theirs: Any, count: int = TOKENS) -> d
     Whole rows, and rows padded on the left: those one by one where transformers' own decoding reads the padding.
     """
     vocab = theirs.config.vocab_size
+    if not peer.decodes:
+        return None
     if peer.kind == "seq2seq":
         return {"decoded": _seq2seq_decoding(ours, theirs, vocab, count)}
     if peer.kind != "causal":
@@ -297,7 +301,8 @@ def _seq2seq_decoding(ours: nn.Module, theirs: Any, vocab: int, count: int) -> i
 def round_trip(ours: nn.Module, theirs: Any, there: Path, back: Path) -> dict[str, bool]:
     """Whether what is written is what was read: the tensors bit by bit, and the model that transformers loads."""
     back.mkdir()
-    family = blocks.save_checkpoint(ours, back, prefer=theirs.config.model_type)
+    keep = json.loads((there / "config.json").read_text())
+    family = blocks.save_checkpoint(ours, back, prefer=theirs.config.model_type, keep=keep)
     if family is None:
         return {"written": False}
     old, new = _tensors(there), _tensors(back)

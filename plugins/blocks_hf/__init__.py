@@ -50,11 +50,14 @@ __all__ = [
 
 
 FAMILIES = {
+    "bart": "Bart",
     "bert": "Bert",
     "distilbert": "DistilBert",
     "gpt2": "GPT2",
     "llama": "Llama",
+    "marian": "Marian",
     "roberta": "Roberta",
+    "t5": "T5",
 }
 """Model type -> the class in `families` that reads and writes it."""
 

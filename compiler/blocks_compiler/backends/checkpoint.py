@@ -90,6 +90,9 @@ def match(model: nn.Module, foreign: Foreign) -> tuple[list[tuple[Piece, Stored]
             )
         else:
             found.append((piece, entry))
+    for name, path in importer.computed.items():
+        if name in held:
+            _compare(held.pop(name), model.get_submodule(path), name, problems)
     left = [
         name
         for name in held
@@ -105,6 +108,18 @@ def match(model: nn.Module, foreign: Foreign) -> tuple[list[tuple[Piece, Stored]
         )
     problems.raise_if_any(BuildError)
     return found, spare
+
+
+def _compare(entry: Stored, position: nn.Module, name: str, problems: Problems) -> None:
+    """Report a table of positions in a file that is not what a position works out."""
+    encode: Any = position.encode
+    kept = torch.empty(entry.shape, dtype=DTYPES.get(entry.dtype, torch.float32))
+    with entry.file.open("rb", buffering=0) as stream:
+        _read(stream, kept, entry, lambda size: None)
+    worked_out = encode(torch.arange(entry.shape[0]))
+    if worked_out.shape != kept.shape or not torch.allclose(worked_out, kept.to(worked_out.dtype), atol=1e-3):
+        message = f"{name} is another table than the one that the recipe works out"
+        problems.add("B1004", message, help="a recipe has no word for positions like these")
 
 
 def load_checkpoint(

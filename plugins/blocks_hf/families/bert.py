@@ -41,12 +41,13 @@ class Bert(Importer):
         config.same(f"{DECODER}.bias", "cls.predictions.bias")
         masked = {"activation": sizes["activation"], "eps": sizes["eps"], "tied": True}
         head = self.head(config)
-        last: Tree = {
+        ends: dict[str, Tree] = {
             "masked": {"head": {"masked_lm": masked}},
             "both": {"heads": {"words": {"masked_lm": masked}, "next": {"classifier": {"pooler": True}}}},
             "pooled": {"heads": {"states": "hidden", "pooled": "pooler"}},
             "classes": {"head": {"classifier": {"n_classes": labels(config), "pooler": True}}},
-        }[head or "masked"]
+        }
+        last = ends[head or "masked"]
         longest = config.size("max_position_embeddings", 512)
         made = encoder(**sizes, position={"learned": {"max_len": longest}})
         return {

@@ -34,10 +34,11 @@ class Roberta(Importer):
         config.same("lm_head.decoder.weight", "roberta.embeddings.word_embeddings.weight")
         config.same("lm_head.decoder.bias", "lm_head.bias")
         masked = {"eps": sizes["eps"], "tied": True}
-        last: Tree = {
+        ends: dict[str, Tree] = {
             "masked": {"head": {"masked_lm": masked}},
             "pooled": {"heads": {"states": "hidden", "pooled": "pooler"}},
-        }[self.head(config) or "masked"]
+        }
+        last = ends[self.head(config) or "masked"]
         made = encoder(**sizes, position={"learned": {"max_len": table - offset, "offset": offset}})
         return {
             "d_model": sizes["d_model"],

@@ -194,3 +194,21 @@ def test_memory_holds_the_weights_once(tmp_path: Path) -> None:
     ratio, size = map(float, done.stdout.split())
     assert size > 190e6
     assert ratio <= 1.15
+
+
+@pytest.mark.parametrize("change", [0.0, 1e-5, 0.5])
+def test_sinusoids_of_a_file_are_compared(tmp_path: Path, change: float) -> None:
+    """Marian's published files hold the table that is worked out here; another table would be another model."""
+    config = transformers.MarianConfig(
+        vocab_size=50, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, pad_token_id=0,
+        decoder_attention_heads=2, encoder_ffn_dim=8, decoder_ffn_dim=8, max_position_embeddings=32,
+    )  # fmt: skip
+    model = transformers.MarianMTModel(config)
+    model.save_pretrained(tmp_path)
+    table = model.model.encoder.embed_positions.weight.detach().clone()
+    rewrite(tmp_path, lambda tensors: tensors | {"model.encoder.embed_positions.weight": table + change})
+    if change < 0.1:
+        blocks.from_pretrained(tmp_path)
+    else:
+        with pytest.raises(blocks.BuildError, match=r"embed_positions\.weight is another table"):
+            blocks.from_pretrained(tmp_path)
