@@ -63,6 +63,12 @@ def halves(tensor: Any) -> Sequence[Any]:
     return views
 
 
+def thirds(tensor: Any) -> Sequence[Any]:
+    """Three equal parts of the rows: queries, keys and values."""
+    views: Sequence[Any] = tensor.chunk(3)
+    return views
+
+
 def transposed(tensor: Any) -> Sequence[Any]:
     """A matrix with rows and columns exchanged, as TensorFlow keeps it; a vector as it is."""
     return (tensor.mT if tensor.ndim == 2 else tensor,)
@@ -93,7 +99,7 @@ class Importer:
     renamed        old parts of names -> today's
     unused         ends of names whose tensors hold nothing that was learned, such as masks
     spare          beginnings of names that belong to heads which a checkpoint may have besides the one it is read for
-    computed       names of tensors that ours works out -> path of the position that does: files may hold them all the same
+    computed       names of tensors that files may hold and ours works out -> path of the position that does
     harmless       keys of config.json that change no result, besides those that never do
     """
 

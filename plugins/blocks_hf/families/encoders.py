@@ -7,7 +7,7 @@ from typing import Any
 
 from blocks import Plan
 from blocks.foreign_config import Config
-from blocks.importer import Rule, Tree
+from blocks.importer import Rule, Tree, thirds
 from blocks.spelling import spelled
 from blocks_hf.families.common import ACTIVATIONS, Found, get, swapped
 
@@ -63,7 +63,7 @@ def encoder_rules(depth: int, here: str, names: dict[str, str]) -> Iterator[Rule
             f"{ffn}.norm": "ffn_norm",
         }
         qkv = tuple(f"{layer}.{name}" for name in names["qkv"].split())
-        yield Rule(f"{attention}.mixer.qkv_proj", qkv, lambda tensor: tensor.chunk(3))
+        yield Rule(f"{attention}.mixer.qkv_proj", qkv, thirds)
         for ours, part in parts.items():
             yield Rule(ours, f"{layer}.{names[part]}")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from blocks import Plan
 from blocks.foreign_config import Config
-from blocks.importer import Rule, Tree
+from blocks.importer import Rule, Tree, halves, thirds
 from blocks.spelling import spelled
 from blocks_hf.families.common import ACTIVATIONS, Found, get, swapped
 
@@ -63,13 +63,13 @@ def layer_rules(config: Config) -> Iterator[Rule]:
             first, here = f"{stream}.layers.{size * i}", f"model.{stream}.layers.{i}"
             ffn, cross = f"{stream}.layers.{size * i + size - 1}", f"{stream}.layers.{size * i + 1}"
             attention = tuple(f"{here}.self_attn.{part}_proj" for part in "qkv")
-            yield Rule(f"{first}.mixer.qkv_proj", attention, lambda tensor: tensor.chunk(3))
+            yield Rule(f"{first}.mixer.qkv_proj", attention, thirds)
             yield Rule(f"{first}.mixer.out_proj", f"{here}.self_attn.out_proj")
             yield Rule(f"{first}.norm", f"{here}.self_attn_layer_norm")
             if stream == "decoder":
                 keys = tuple(f"{here}.encoder_attn.{part}_proj" for part in "kv")
                 yield Rule(f"{cross}.mixer.q_proj", f"{here}.encoder_attn.q_proj")
-                yield Rule(f"{cross}.mixer.kv_proj", keys, lambda tensor: tensor.chunk(2))
+                yield Rule(f"{cross}.mixer.kv_proj", keys, halves)
                 yield Rule(f"{cross}.mixer.out_proj", f"{here}.encoder_attn.out_proj")
                 yield Rule(f"{cross}.norm", f"{here}.encoder_attn_layer_norm")
             yield Rule(f"{ffn}.mixer.in_proj", f"{here}.fc1")

@@ -7,7 +7,7 @@ from typing import Any
 
 from blocks import Plan
 from blocks.foreign_config import Config
-from blocks.importer import Importer, Rule, Tree, halves
+from blocks.importer import Importer, Rule, Tree, halves, thirds
 from blocks.spelling import spelled
 from blocks_hf.families.common import ACTIVATIONS, Found, get, swapped
 
@@ -91,9 +91,7 @@ class T5(Importer):
                     yield Rule(f"{ours}.mixer.out_proj", f"{feed}.wo")
                     continue
                 inner = f"{here}.{'EncDec' if part else 'Self'}Attention"
-                yield Rule(
-                    f"{ours}.mixer.qkv_proj", tuple(f"{inner}.{x}" for x in "qkv"), lambda t: t.chunk(3)
-                )
+                yield Rule(f"{ours}.mixer.qkv_proj", tuple(f"{inner}.{x}" for x in "qkv"), thirds)
                 yield Rule(f"{ours}.mixer.q_proj", f"{inner}.q")
                 yield Rule(f"{ours}.mixer.kv_proj", (f"{inner}.k", f"{inner}.v"), halves)
                 yield Rule(f"{ours}.mixer.out_proj", f"{inner}.o")
