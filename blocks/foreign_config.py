@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
@@ -70,19 +71,21 @@ class Finding:
 class Config:
     """The values of a config.json, or of a mapping inside it.
 
-    `names` are those of the checkpoint's tensors, empty where there is none; `equal` says whether two of its
-    tensors hold the same bits. Reading never raises: what is wrong becomes a finding, and a stand-in is returned.
+    `defaults` are the values of keys that are not there. `names` are those of the checkpoint's tensors, empty where
+    there is none; `equal` says whether two of its tensors hold the same bits. Reading never raises: what is wrong
+    becomes a finding, and a stand-in is returned.
     """
 
     def __init__(
         self,
         values: Mapping[str, Any],
         *,
+        defaults: Mapping[str, Any] = MappingProxyType({}),
         names: Collection[str] = (),
         equal: Callable[[str, str], bool] = lambda one, other: True,
         path: tuple[str, ...] = (),
     ) -> None:
-        self.values, self.names, self.path = values, frozenset(names), path
+        self.values, self.defaults, self.names, self.path = values, defaults, frozenset(names), path
         self.findings: list[Finding] = []
         self.copies: set[str] = set()
         """Names of tensors that repeat another one, to which they are tied."""
@@ -98,10 +101,12 @@ class Config:
     # Reading
 
     def get(self, key: str, default: Any = _MISSING) -> Any:
-        """The value as it stands; the default where there is none, a finding where there is no default."""
+        """The value as it stands; where there is none the family's default, or this one. A finding without any."""
         self._read.add(key)
         if key in self.values:
             return self.values[key]
+        if key in self.defaults:
+            return self.defaults[key]
         if default is _MISSING:
             self._add("B1003", f"{key} is missing", key, "every checkpoint of this family says it")
             return None

@@ -94,6 +94,7 @@ class Importer:
     """One family of checkpoints: `model_type` of its config.json, and what its tensors are called.
 
     architectures  what a checkpoint of the family can be: class name -> its head; "" or "pooled" is the base alone
+    defaults       what a key of config.json means that is not there
     prefix         what the names of the base's tensors begin with, in files that hold a head too
     outside        beginnings of names that never have the prefix: those of heads
     renamed        old parts of names -> today's
@@ -105,6 +106,7 @@ class Importer:
 
     model_type: ClassVar[str]
     architectures: ClassVar[Mapping[str, str]]
+    defaults: ClassVar[Mapping[str, Any]] = {}
     prefix: ClassVar[str] = ""
     outside: ClassVar[tuple[str, ...]] = ("lm_head.",)
     renamed: ClassVar[Mapping[str, str]] = {}

@@ -93,8 +93,13 @@ def _options(kind: str, name: str, options: Mapping[str, Any], registry: Registr
         if value is None or (field is not None and _same(value, field.default)):
             continue
         slot = component_kind(field.annotation) if field is not None else None
-        kept[key] = _slot(slot, value, registry) if slot else value
+        kept[key] = _slot(slot, value, registry) if slot else _whole(value)
     return kept
+
+
+def _whole(value: Any) -> Any:
+    """A number without `.0`."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e9 else value
 
 
 def _same(value: Any, default: Any) -> bool:

@@ -19,7 +19,23 @@ def spelled(names: Sequence[str]) -> dict[str, Any]:
     for period in range(1, depth // 2 + 1):
         if all(names[index] == names[index - period] for index in range(period, depth)):
             return {"depth": depth, "cycle": list(names[:period])}
-    return next(_woven(names), None) or {"layers": written(fold(names))}
+    return next(_woven(names), None) or {"layers": min(_folded(names), key=len)}
+
+
+def _folded(names: Sequence[str]) -> Iterator[str]:
+    """The blocks with repeats, in pairs first: `a, ffn, 2 x [b, ffn]` rather than `a, 2 x [ffn, b], ffn`."""
+    if len(names) % 2 == 0:
+        pairs = fold(list(zip(names[::2], names[1::2], strict=True)))
+        yield written(_flat(pairs))
+    yield written(fold(names))
+
+
+def _flat(pairs: Folded[tuple[str, str]]) -> Folded[str]:
+    """The blocks of folded pairs, folded alike."""
+    found: list[str | Repeat[str]] = []
+    for item in pairs:
+        found += [Repeat(item.times, _flat(item.items))] if isinstance(item, Repeat) else item
+    return tuple(found)
 
 
 def written(folded: Folded[str]) -> str:

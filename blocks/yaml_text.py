@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 WIDTH = 109
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.+/-]*")
+_TERM = r"[A-Za-z0-9_.]+(?:\([A-Za-z0-9_.]+\))?"
+EXPRESSION = re.compile(rf"(?=.*[ (]){_TERM}(?: (?:[-+/*%]|//|\*\*) {_TERM})*")
+"""Arithmetic, which needs no quotes: `4 * d_model`, `1 / sqrt(224)`."""
 TAKEN = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}  # YAML 1.1 has more than 1.2
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 
@@ -26,6 +29,8 @@ def scalar(value: Any) -> str:
         return str(value)
     text = str(value)
     if (PLAIN.fullmatch(text) or re.fullmatch(r"\d+(\.\d+)?%", text)) and text.casefold() not in TAKEN:
+        return text
+    if EXPRESSION.fullmatch(text):
         return text
     quoted = json.dumps(text, ensure_ascii=False)
     return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)

@@ -176,7 +176,7 @@ def _both(ours: nn.Module, theirs: Any) -> Iterator[tuple[str, Tensor, Any, Any]
     """What is compared, real tokens, outputs there and here: whole rows and padded ones."""
     tokens, mask = batch(theirs.config.vocab_size)
     for name, real in (("whole", torch.ones_like(mask)), ("padded", mask)):
-        given = tokens.masked_fill(~real, theirs.config.pad_token_id)
+        given = tokens.masked_fill(~real, theirs.config.pad_token_id or 0)
         there, here = _types(theirs, given)
         yield (
             name,

@@ -79,7 +79,12 @@ def open_checkpoint(
         tensors = {importer.today(raw): entry for raw, entry in stored(folder).items()}
     except BuildError as error:
         damaged = error
-    config = Config(values, names=tensors, equal=lambda one, other: same_bytes(tensors[one], tensors[other]))
+    config = Config(
+        values,
+        defaults=importer.defaults,
+        names=tensors,
+        equal=lambda one, other: same_bytes(tensors[one], tensors[other]),
+    )
     name = name or _name(values, folder)
     about = f"Read from a checkpoint of model type {values['model_type']}."
     try:
@@ -144,7 +149,8 @@ def family_of(
             continue
         values = {"model_type": importer.model_type} | dict(guess)
         try:
-            _, recipe = recipe_of(importer, Config(values), registry, name=plan.name)
+            config = Config(values, defaults=importer.defaults)
+            _, recipe = recipe_of(importer, config, registry, name=plan.name)
         except BlocksError:
             continue
         if same_modules(recipe.plan(registry=registry), plan):

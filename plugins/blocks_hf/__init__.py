@@ -52,10 +52,18 @@ __all__ = [
 FAMILIES = {
     "bart": "Bart",
     "bert": "Bert",
+    "bloom": "Bloom",
     "distilbert": "DistilBert",
+    "gemma2": "Gemma2",
     "gpt2": "GPT2",
+    "gpt_neox": "GPTNeoX",
     "llama": "Llama",
     "marian": "Marian",
+    "mistral": "Mistral",
+    "olmo2": "Olmo2",
+    "phi3": "Phi3",
+    "qwen2": "Qwen2",
+    "qwen3": "Qwen3",
     "roberta": "Roberta",
     "t5": "T5",
 }

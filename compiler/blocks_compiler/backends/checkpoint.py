@@ -214,7 +214,7 @@ def save_checkpoint(
     Files hold at most `shard` bytes, or one tensor. What is a view of our tensors is written from it, so that no
     more than one file's transposed matrices are copied at a time.
     """
-    config = Config(values)
+    config = Config(values, defaults=importer.defaults)
     found = [
         replace(piece, name=importer.written(piece.name, config))
         for piece in pieces(model, importer.weights(config))

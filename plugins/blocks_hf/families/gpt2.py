@@ -17,6 +17,11 @@ class GPT2(Importer):
 
     model_type = "gpt2"
     architectures = {"GPT2LMHeadModel": "lm", "GPT2Model": ""}  # noqa: RUF012
+    defaults = {  # noqa: RUF012
+        "vocab_size": 50257, "n_positions": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_inner": None,
+        "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "scale_attn_weights": True,
+        "scale_attn_by_inverse_layer_idx": False, "tie_word_embeddings": True,
+    }  # fmt: skip
     prefix = "transformer."
     unused = (".attn.bias", ".attn.masked_bias")
     harmless = (
@@ -28,29 +33,29 @@ class GPT2(Importer):
     def recipe(self, config: Config) -> Tree:
         config.only("scale_attn_weights", True)
         config.only("scale_attn_by_inverse_layer_idx", False)
-        norm = {"layernorm": {"eps": config.number("layer_norm_epsilon", 1e-5)}}
+        norm = {"layernorm": {"eps": config.number("layer_norm_epsilon")}}
         attention = {
             "mixer": "multi_head",
-            "n_heads": config.size("n_head", 12),
+            "n_heads": config.size("n_head"),
             "qkv_bias": True,
             "out_bias": True,
         }
         ffn = {
             "mixer": "mlp",
             "d_ff": config.size("n_inner", None),
-            "activation": config.choice("activation_function", ACTIVATIONS, "gelu_new"),
+            "activation": config.choice("activation_function", ACTIVATIONS),
             "bias": True,
         }
         tied = config.tied("lm_head.weight", "transformer.wte.weight")
         head = [{"head": {"lm": {"tied": tied}}}] if self.head(config) else []
         return {
-            "d_model": config.size("n_embd", 768),
-            "vocab_size": config.size("vocab_size", 50257),
+            "d_model": config.size("n_embd"),
+            "vocab_size": config.size("vocab_size"),
             "blocks": {"attention": attention, "ffn": ffn},
             "model": [
                 {"embed": "tokens"},
-                {"position": {"learned": {"max_len": config.size("n_positions", 1024)}}},
-                {"stack": spelled(["attention", "ffn"] * config.size("n_layer", 12)) | {"norm": norm}},
+                {"position": {"learned": {"max_len": config.size("n_positions")}}},
+                {"stack": spelled(["attention", "ffn"] * config.size("n_layer")) | {"norm": norm}},
                 {"norm": norm},
                 *head,
             ],
@@ -61,7 +66,7 @@ class GPT2(Importer):
         yield Rule("position", "transformer.wpe")
         yield Rule("norm", "transformer.ln_f")
         yield Rule("head", "lm_head")
-        for i in range(config.size("n_layer", 12)):
+        for i in range(config.size("n_layer")):
             attention, ffn, here = f"layers.{2 * i}", f"layers.{2 * i + 1}", f"transformer.h.{i}"
             yield Rule(f"{attention}.norm", f"{here}.ln_1")
             yield Rule(f"{attention}.mixer.qkv_proj", f"{here}.attn.c_attn", transposed)

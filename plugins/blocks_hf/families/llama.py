@@ -8,17 +8,8 @@ from typing import Any
 from blocks import Plan
 from blocks.foreign_config import Config
 from blocks.importer import Importer, Rule, Tree
-from blocks.spelling import spelled
-from blocks_hf.families.common import Found, get, rope, rope_parameters
-from blocks_hf.families.decoders import (
-    attention_rules,
-    causal_lm,
-    causal_lm_rules,
-    found_heads,
-    gate,
-    gated_rules,
-    heads,
-)
+from blocks_hf.families.common import Found, get, rope
+from blocks_hf.families.decoders import decoder, decoder_rules, found_decoder, gated_ffn, heads, rmsnorm
 
 
 class Llama(Importer):
@@ -26,48 +17,28 @@ class Llama(Importer):
 
     model_type = "llama"
     architectures = {"LlamaForCausalLM": "lm", "LlamaModel": ""}  # noqa: RUF012
+    defaults = {  # noqa: RUF012
+        "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": None, "head_dim": None, "hidden_act": "silu",
+        "max_position_embeddings": 2048, "rms_norm_eps": 1e-6, "attention_bias": False, "mlp_bias": False,
+        "tie_word_embeddings": False,
+    }  # fmt: skip
     prefix = "model."
     unused = (".rotary_emb.inv_freq",)
 
     def recipe(self, config: Config) -> Tree:
-        norm = {"rmsnorm": {"eps": config.number("rms_norm_eps", 1e-6)}}
-        bias = config.flag("attention_bias", False)
-        attention = {**heads(config), "qkv_bias": bias, "out_bias": bias}
-        ffn = {
-            "mixer": "gated_mlp",
-            "d_ff": config.size("intermediate_size", 11008),
-            "activation": gate(config),
-            "bias": config.flag("mlp_bias", False),
-        }
-        layers = ["attention", "ffn"] * config.size("num_hidden_layers", 32)
-        return {
-            "d_model": config.size("hidden_size", 4096),
-            "vocab_size": config.size("vocab_size", 32000),
-            "blocks": {"attention": attention | {"position": rope(config)}, "ffn": ffn},
-            "model": [
-                {"embed": "tokens"},
-                {"stack": spelled(layers) | {"norm": norm}},
-                {"norm": norm},
-                *causal_lm(self, config, tied=False),
-            ],
-        }
+        bias = config.flag("attention_bias")
+        attention = {**heads(config), "qkv_bias": bias, "out_bias": bias, "position": rope(config)}
+        blocks = {"attention": attention, "ffn": gated_ffn(config) | {"bias": config.flag("mlp_bias")}}
+        order = ["attention", "ffn"] * config.size("num_hidden_layers")
+        return decoder(self, config, blocks, order, rmsnorm(config))
 
     def weights(self, config: Config) -> Iterator[Rule]:
-        yield from causal_lm_rules("model.norm")
-        for i in range(config.size("num_hidden_layers", 32)):
-            attention, ffn, here = f"layers.{2 * i}", f"layers.{2 * i + 1}", f"model.layers.{i}"
-            yield Rule(f"{attention}.norm", f"{here}.input_layernorm")
-            yield from attention_rules(f"{attention}.mixer", f"{here}.self_attn", config)
-            yield Rule(f"{ffn}.norm", f"{here}.post_attention_layernorm")
-            yield from gated_rules(f"{ffn}.mixer", f"{here}.mlp")
+        return decoder_rules(config)
 
     def config(self, plan: Plan) -> dict[str, Any]:
         found = Found(plan)
-        attention, ffn = found.attention(), found.mixer("gated_mlp")
-        return {
-            **found_heads(found, "LlamaForCausalLM", "LlamaModel"),
-            "rms_norm_eps": get(found.norm(), "eps"),
-            "attention_bias": get(attention, "qkv_bias"),
-            "mlp_bias": get(ffn, "bias"),
-            "rope_parameters": rope_parameters(get(attention, "position")),
+        return found_decoder(self, found) | {
+            "attention_bias": get(found.attention(), "qkv_bias"),
+            "mlp_bias": get(found.mixer("gated_mlp"), "bias"),
         }
