@@ -425,6 +425,20 @@ CODES: dict[str, Code] = {
         wrong="d_model: 511\n...\n- position: sinusoidal",
         right="d_model: 512\n...\n- position: sinusoidal",
     ),
+    "B0346": Code(
+        "patches that do not fill the image",
+        "An image is cut into square patches without rest (Dosovitskiy et al. 2021, section 3.1), so patch_size "
+        "divides image_size.",
+        wrong="embed: {patches: {image_size: 224, patch_size: 15}}",
+        right="embed: {patches: {image_size: 224, patch_size: 16}}",
+    ),
+    "B0347": Code(
+        "too few positions for the input",
+        "The size of an image fixes how many vectors it is made into, and learned positions have a row for each: "
+        "(image_size / patch_size)^2, and one more for the class token.",
+        wrong="- embed: {patches: {image_size: 224, patch_size: 16}}\n...\n- position: {learned: {max_len: 196}}",
+        right="- embed: {patches: {image_size: 224, patch_size: 16}}\n...\n- position: {learned: {max_len: 197}}",
+    ),
     "B0350": Code(
         "a memory is missing",
         "The mixer works on the annotations of another stream, and `memory:` says which one.",

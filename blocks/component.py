@@ -23,11 +23,13 @@ class Sizes:
     """The sizes that a component is bound to: the width of its input, and sizes of the model.
 
     `d_model` is the width of what the component reads: the stream's for a block, head_dim for a rotary position.
+    `length` is the number of tokens, for a stage of a stream whose input fixes it.
     """
 
     d_model: int
     vocab_size: int | None = None
     depth: int | None = None
+    length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import chain
 
 from blocks.blocktype import BlockType, Layer
-from blocks.component import Component, Position, Tokenizer
+from blocks.component import Component, Embedding, Position, Tokenizer
 from blocks.diagnostics import RecipeError
 from blocks.names import is_reserved, is_reserved_key
 from blocks.planned import Plan, PlannedStage, PlannedStream
@@ -205,6 +205,7 @@ class _Planner:
             if name and is_reserved(name):
                 self._reserved("stream", name, ("model", name))
             here: Path = ("model", name) if name else ("model",)
+            self.length: int | None = None
             width = self.resolver.sizes.d_model
             taken = Paths(name, {item.stack.name for item in items if item.stack is not None})
             stages: list[PlannedStage] = []
@@ -212,6 +213,8 @@ class _Planner:
                 for stage in self._stage(recipe, item, name, (*here, index), width, taken, widths):
                     stages.append(replace(stage, stream=name))
                     width = stage.out_width
+                    if isinstance(stage.component, Embedding):
+                        self.length = stage.component.length()
             found.append(PlannedStream(name, tuple(stages)))
             widths[name] = width
         return found
@@ -304,7 +307,8 @@ class _Planner:
                 )
 
     def _slot(self, kind: str, slot: object, path: Path, width: int) -> Component | None:
-        return self.resolver.slot(kind, slot, path, replace(self.resolver.sizes, d_model=width))
+        sizes = replace(self.resolver.sizes, d_model=width, length=self.length)
+        return self.resolver.slot(kind, slot, path, sizes)
 
 
 class Paths:

@@ -5,12 +5,12 @@ from functools import partial
 import pytest
 import torch
 
-from blocks import Component, Mixer, Registry, Sizes
+from blocks import Component, Embedding, Mixer, Registry, Sizes
 from blocks_attention.specs import GroupedQuery, MultiHead, MultiQuery, SlidingWindow
 from blocks_compiler.backends.module import build_component
 from blocks_compiler.conformance import cost
 from blocks_compiler.conformance.subject import Subject
-from blocks_embeddings.specs import Tokens
+from blocks_embeddings.specs import Patches, Tokens
 from blocks_feedforward.specs import MLP, GatedMLP, Linear, LowRank
 from blocks_heads.specs import LM, Classifier, Hidden, MaskedLM, Pooler
 from blocks_norms.specs import LayerNorm, RMSNorm
@@ -62,6 +62,8 @@ OTHERS: dict[str, list[Component]] = {
         Tokens(scale=2.0, n_types=2),
         Tokens(dim=8, bias=True),
         Tokens(width=9),
+        Patches(image_size=8, patch_size=4),
+        Patches(image_size=6, patch_size=2, channels=1, class_token=False, bias=False),
     ],
     "head": [
         LM(),
@@ -115,8 +117,11 @@ def test_part(component, width):
     assert declared.parameters(width) == sum(parameter.numel() for parameter in module.parameters())
     for tokens in (1, 5, 16):
         x = torch.empty(1, tokens, width, device="meta")
-        ids = torch.empty(1, tokens, dtype=torch.int64, device="meta")
-        counted, _ = cost.count_flops(module, ids if isinstance(component, Tokens) else x)
+        if isinstance(bound, Embedding):
+            read = bound.inputs()[0]
+            shape = [{"B": 1, "T": tokens}.get(str(size), size) for size in read.shape]
+            x = torch.empty(shape, dtype=getattr(torch, read.dtype), device="meta")
+        counted, _ = cost.count_flops(module, x)
         assert declared.forward(tokens, width) == counted
 
 

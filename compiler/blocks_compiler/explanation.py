@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from blocks import Component, Head, Plan
+from blocks import Component, Embedding, Head, Plan
 from blocks.blocktype import BlockType, Layer
 from blocks.fold import Repeat, fold
 from blocks.plan import PlannedStage
@@ -77,7 +77,7 @@ class _Explainer:
         component = stage.component
         assert component is not None
         reasons = {
-            "embedding": "It turns ids into vectors.",
+            "embedding": self._embeds(component),
             "position": "It is added to the embeddings, because what follows does not know the order otherwise.",
             "norm": self._final_norm(stage),
             "head": "It makes the output.",
@@ -90,6 +90,15 @@ class _Explainer:
         ]
         parts += ["Its table is that of the embedding, so its weights count once."] if tied else []
         return Section("stage", stage.path, tuple(filter(None, parts)))
+
+    def _embeds(self, component: Component) -> str:
+        if not isinstance(component, Embedding):
+            return ""
+        first, *others = (each.what for each in component.inputs())
+        length = component.length()
+        count = f"{length:,} " if length is not None else ""
+        besides = f", and reads {_and(others)} besides" if others else ""
+        return f"It turns {first.replace('token ids', 'ids')} into {count}vectors{besides}."
 
     def _final_norm(self, stage: PlannedStage) -> str:
         before = [

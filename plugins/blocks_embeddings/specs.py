@@ -100,3 +100,48 @@ class Tokens(Embedding):
         rows = (self.vocab_size or 0) + (self.n_types or 0)
         mapped: Any = 0 if self.dim is None else self.dim * D
         return Cost(params=rows * columns + mapped + self.bias * D, flops=2 * mapped * T)
+
+
+class Patches(Embedding):
+    """Patches of an image, each mapped linearly to one vector (Dosovitskiy et al. 2021, arXiv:2010.11929, section 3.1).
+
+    The image fixes their number: (image_size / patch_size)^2, and one more for the class token.
+    """
+
+    module = "blocks_embeddings.patches:PatchEmbedding"
+    phrases = ("patch embeddings", "image patches")
+
+    image_size: int = Field(224, gt=0, description="height and width of an image, in pixels")
+    patch_size: int = Field(16, gt=0, description="height and width of a patch, in pixels")
+    channels: int = Field(3, gt=0, description="numbers a pixel: 3 for colours, 1 for greys")
+    class_token: bool = Field(
+        True, description="a learned vector before the patches, which heads with `pool: first` read"
+    )
+    bias: bool = Field(True, description="a bias in the map of a patch")
+
+    def check(self, sizes: Sizes) -> Iterator[Complaint]:
+        if self.image_size % self.patch_size:
+            near = max(self.image_size // self.patch_size, 1) * self.patch_size
+            yield Complaint(
+                "patch_size",
+                f"patches of {self.patch_size} pixels do not fill an image of {self.image_size}",
+                label=f"{self.image_size} / {self.patch_size} = {self.image_size / self.patch_size:.4g}",
+                help=f"an image_size of {near} or {near + self.patch_size}, or a patch_size that divides it",
+                code="B0346",
+                related=("image_size",),
+            )
+
+    @property
+    def n_patches(self) -> int:
+        """Patches of an image."""
+        return (self.image_size // self.patch_size) ** 2
+
+    def inputs(self) -> tuple[Input, ...]:
+        return (Input("pixels", ("B", self.channels, self.image_size, self.image_size), "float"),)
+
+    def length(self) -> int:
+        return self.n_patches + self.class_token
+
+    def cost(self) -> Cost:
+        weights = self.channels * self.patch_size**2 * D
+        return Cost(weights + (self.bias + self.class_token) * D, flops=2 * weights * self.n_patches, step=0)

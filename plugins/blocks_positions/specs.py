@@ -185,6 +185,15 @@ class Learned(Position):
         0, ge=0, description="rows of the table before that of the first token; 2 in BART and OPT"
     )
 
+    def check(self, sizes: Sizes) -> Iterator[Complaint]:
+        if sizes.length is not None and self.max_len < sizes.length:
+            yield Complaint(
+                "max_len",
+                f"{self.max_len} positions are fewer than the {sizes.length} vectors that the input is made into",
+                help=f"max_len: {sizes.length}",
+                code="B0347",
+            )
+
     def cost(self) -> Cost:
         return Cost(params=(self.max_len + self.offset) * D, state_int64=1)
 

@@ -10,7 +10,8 @@ Conventions
     state       what decoding holds for `batch` sequences of `context` tokens, in `dtype`, float32 and int64 parts
                 included
 
-A memory is taken to be as long as the sequence that reads it: `context` tokens.
+A memory is taken to be as long as the sequence that reads it: `context` tokens. Where the input of a stream fixes the
+number of its tokens, as that of an image does, it is that number at every context; nothing more is decoded there.
 
 Every distinct component is evaluated once, so ten thousand layers cost a walk over them.
 """
@@ -21,9 +22,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
-from blocks import BlockGraph, Node, Plan, UsageError
+from blocks import BlockGraph, Node, Plan, Port, UsageError
 from blocks.polynomial import Number
 
 TRAIN = 3
@@ -91,7 +92,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The report of one model at one context."""
+    """The report of one model at one context; `fixed`: the one that its input has, whatever was asked."""
 
     name: str
     context: int
@@ -99,6 +100,7 @@ class Report:
     dtype: str
     rows: tuple[Row, ...]
     total: Costs
+    fixed: bool = False
 
     @property
     def kinds(self) -> list[Kind]:
@@ -122,33 +124,47 @@ class Report:
         return report_html(self)
 
 
+class _Key(NamedTuple):
+    """What the costs of a node depend on, besides the context: `tokens` and `memory` where an input fixes them."""
+
+    cost: int
+    width: int
+    length: str
+    tokens: int | None
+    memory: int | None
+
+
 class Meter:
     """Evaluates the components of one graph, each distinct one once at each context."""
 
     def __init__(self, graph: BlockGraph, *, batch: int = 1, dtype: str = "bfloat16") -> None:
         self.graph, self.batch, self.dtype = graph, batch, dtype
         self.plan: Plan = graph.graph["plan"]
-        keys = [(id(node.cost), node.width, node.length) for node in graph.walk()]
-        self._times = Counter(keys)
+        self.fixed = self.plan.streams[-1].length if self.plan.streams else None
+        """The number of tokens that the model's input fixes; None: any."""
+        self._times = Counter(map(_key, graph.walk()))
         self._cost = {id(node.cost): node.cost for node in graph.walk()}
 
     def total(self, context: int) -> Costs:
         """The whole model, in time that grows with the number of distinct components only."""
-        return _sum(self._costs(*key, context) * times for key, times in self._times.items())
+        return _sum(self._costs(key, context) * times for key, times in self._times.items())
 
     def report(self, context: int) -> Report:
         """The report at a context, in tokens."""
-        known = {key: self._costs(*key, context) for key in self._times}
+        known = {key: self._costs(key, context) for key in self._times}
         rows: list[Row] = []
         for node in self.graph.walk():
             if node.component is None and node.layer is None:
                 continue
-            made = self._row(node, known[id(node.cost), node.width, node.length])
+            made = self._row(node, known[_key(node)])
             if rows and rows[-1].path == made.path:
                 rows[-1] = _merged(rows[-1], made)
             else:
                 rows.append(made)
-        return Report(self.plan.name, context, self.batch, self.dtype, tuple(rows), self.total(context))
+        return Report(
+            self.plan.name, self.fixed or context, self.batch, self.dtype, tuple(rows), self.total(context),
+            fixed=self.fixed is not None,
+        )  # fmt: skip
 
     def _row(self, node: Node, costs: Costs) -> Row:
         if node.layer is not None:
@@ -157,15 +173,32 @@ class Meter:
         assert node.component is not None
         return Row(node.path, node.role, "", node.component.name, costs)
 
-    def _costs(self, key: int, width: int, length: str, context: int) -> Costs:
+    def _costs(self, key: _Key, context: int) -> Costs:
         """`length` "S": of a stream that is read as memory, which is run once and not again for each token."""
-        cost, decoding = self._cost[key], length == "T"
+        cost, width = self._cost[key.cost], key.width
+        decoding = key.length == "T" and key.tokens is None
+        tokens, memory = key.tokens or context, key.memory or context
         return Costs(
             cost.parameters(width),
-            Fraction(cost.forward(context, width)) / context,
-            cost.decode(context, width) if decoding else 0,
-            cost.state_bytes(context, width, ITEMSIZE[self.dtype]) * self.batch if decoding else 0,
+            Fraction(cost.forward(tokens, width, memory)) / (self.fixed or context),
+            cost.decode(context, width, memory) if decoding else 0,
+            cost.state_bytes(context, width, ITEMSIZE[self.dtype], memory) * self.batch if decoding else 0,
         )
+
+
+def _key(node: Node) -> _Key:
+    memory = next((port for port in node.inputs if port.name == "memory"), None)
+    stream = node.outputs if node.role == "embedding" else node.inputs
+    return _Key(
+        id(node.cost), node.width, node.length, _tokens(stream[0] if stream else None), _tokens(memory)
+    )
+
+
+def _tokens(port: Port | None) -> int | None:
+    """The number of tokens at a port, where an input fixes it."""
+    if port is None or port.shape is None or len(port.shape) < 2:
+        return None
+    return size if isinstance(size := port.shape[1], int) else None
 
 
 def report(graph: BlockGraph, context: int = 4096, *, batch: int = 1, dtype: str = "bfloat16") -> Report:
@@ -183,12 +216,19 @@ def report(graph: BlockGraph, context: int = 4096, *, batch: int = 1, dtype: str
 
 def conventions(report: Report) -> str:
     """The footnote of every table: what is counted and what is assumed."""
-    return (
-        f"FLOPs are per token; one multiply-add is 2, elementwise work is not counted. At {report.context:,} tokens: "
+    told = "FLOPs are per token; one multiply-add is 2, elementwise work is not counted. "
+    forward = (
         "forward is a pass over them divided by their number, train is 3 x forward (Kaplan et al. 2020, "
-        "arXiv:2001.08361, section 2.1), decode is one more token. State: "
-        f"{report.batch:,} sequence{'s' * (report.batch != 1)} in {report.dtype}, float32 and int64 parts included. "
-        "Tied weights count once."
+    )
+    if report.fixed:
+        return (
+            f"{told}The input makes {report.context:,} tokens: {forward}arXiv:2001.08361, section 2.1), and none is "
+            "decoded after them. Tied weights count once."
+        )
+    return (
+        f"{told}At {report.context:,} tokens: {forward}arXiv:2001.08361, section 2.1), decode is one more token. "
+        f"State: {report.batch:,} sequence{'s' * (report.batch != 1)} in {report.dtype}, float32 and int64 parts "
+        "included. Tied weights count once."
     )
 
 

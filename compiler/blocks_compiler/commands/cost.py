@@ -58,14 +58,19 @@ def run(args: Namespace) -> int:
         print(json.dumps(as_json(meters, contexts), indent=2))
         return 0
     page = Page(color=args.color)
+    report = next((meter for meter in meters if not meter.fixed), meters[0]).report(contexts[0])
     if len(meters) == len(contexts) == 1:
-        report = meters[0].report(contexts[0])
         _one(page, meters[0], report, each=args.blocks)
     else:
-        report = meters[0].report(contexts[0])
         _many(page, meters, contexts)
     page.line()
     page.text(_footnote(report, len(contexts) > 1), "dim")
+    if not report.fixed:
+        for meter in meters:
+            if meter.fixed:
+                page.text(
+                    f"The input of {meter.plan.name} makes {meter.fixed:,} tokens at every context.", "dim"
+                )
     if args.output is not None:
         page.line()
         page.line("plotted in ", Cell(str(args.output), "bold"))
