@@ -249,13 +249,11 @@ def decoding(peer: Peer, ours: nn.Module, theirs: Any, count: int = TOKENS) -> d
 
     Whole rows, and rows padded on the left: those one by one where transformers' own decoding reads the padding.
     """
-    vocab = theirs.config.vocab_size
-    if not peer.decodes:
+    if not peer.decodes or peer.kind not in ("causal", "seq2seq"):
         return None
+    vocab = theirs.config.vocab_size
     if peer.kind == "seq2seq":
         return {"decoded": _seq2seq_decoding(ours, theirs, vocab, count)}
-    if peer.kind != "causal":
-        return None
     tokens, _ = batch(vocab, columns=19)
     whole = torch.ones_like(tokens, dtype=torch.bool)
     found = {

@@ -1,7 +1,7 @@
 """The table of docs/interchange.md: every family, how near it runs to transformers, and what its importer takes.
 
-    python benchmarks/interchange/table.py            writes docs/interchange.md
-    python benchmarks/interchange/table.py gpt2 t5    prints the rows of these families alone
+python benchmarks/interchange/table.py            writes docs/interchange.md
+python benchmarks/interchange/table.py gpt2 t5    prints the rows of these families alone
 """
 
 from __future__ import annotations
@@ -25,17 +25,18 @@ FAMILIES = ROOT / "plugins" / "blocks_hf" / "families"
 ABOUT = """\
 # Checkpoints of Hugging Face
 
-`blocks import DIR_OR_HUB_ID -o my.yaml [--weights OUT]` reads a checkpoint as a recipe and as weights under our names;
-`blocks.from_pretrained(DIR)` does it from Python, and `blocks export BUILD --to hf -o DIR` writes the way back. What is not
-understood, be it a key of config.json, a tensor or a shape, is an error that names it. Nothing of a checkpoint is run.
+`blocks import DIR_OR_HUB_ID -o my.yaml [--weights OUT]` reads a checkpoint as a recipe and as weights under our
+names; `blocks.from_pretrained(DIR)` does it from Python, and `blocks export BUILD --to hf -o DIR` writes the way back.
+What is not understood, be it a key of config.json, a tensor or a shape, is an error that names it. Nothing of a
+checkpoint is run.
 
 These families are read and written. Each row is measured on tiny models that transformers makes, with every parameter
 randomised, norms and biases too, in the variants that are named:
 
-- **difference**: the largest difference of logits (hidden states where there is no head) over the largest logit, in fp32,
-  on whole and on padded batches. Asked is 2e-5.
-- **decoding**: tokens out of {tokens} that greedy decoding from our state and transformers' own generation agree on, whole
-  rows / rows padded on the left.
+- **difference**: the largest difference of logits (hidden states where there is no head) over the largest logit, in
+  fp32, on whole and on padded batches. Asked is 2e-5.
+- **decoding**: tokens out of {tokens} that greedy decoding from our state and transformers' own generation agree on,
+  whole rows / rows padded on the left.
 - **way back**: written tensors are those that were read, bit by bit, and transformers loads them without remote code.
 - **importer**: lines of the family's file, and of those that it shares with others in brackets.
 
@@ -125,8 +126,8 @@ def main(names: list[str]) -> None:
 NOTES = """
 ## What to know
 
-- Positions count real tokens here. Where transformers counts columns (BERT, BART, Marian and others), batches padded on the
-  left agree once it is given `position_ids`.
+- Positions count real tokens here. Where transformers counts columns (BERT, BART, Marian and others), batches padded
+  on the left agree once it is given `position_ids`.
 - State spaces of transformers let padding on the left touch the convolution; those rows are compared one by one.
 - A separate head in the file counts more than `tie_word_embeddings: true`, as in transformers.
 - Sharded files, names of older versions (`gamma`, no prefix, mask buffers) and half precision are read; quantised

@@ -66,6 +66,7 @@ FAMILIES = {
     "qwen3": "Qwen3",
     "roberta": "Roberta",
     "t5": "T5",
+    "vit": "ViT",
 }
 """Model type -> the class in `families` that reads and writes it."""
 
