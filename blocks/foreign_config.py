@@ -92,6 +92,7 @@ class Config:
         self._equal = equal
         self._read: set[str] = set()
         self._inner: dict[str, Config] = {}
+        self._older: dict[str, str] = {}
 
     @property
     def asked(self) -> frozenset[str]:
@@ -99,6 +100,18 @@ class Config:
         return frozenset(self._read)
 
     # Reading
+
+    def renamed(self, older: str, key: str) -> None:
+        """Read `key` under the name that it had in older files; where both are there they must say the same."""
+        if older not in self.values:
+            return
+        value = self.values[older]
+        if self.values.get(key, value) != value:
+            message = f"{older} = {_shown(value)}, but {key} = {_shown(self.values[key])}"
+            self._add("B1003", message, older, "they are two names of one number: fetch it again")
+        rest = {name: said for name, said in self.values.items() if name not in (older, key)}
+        self.values = rest | {key: value}
+        self._older[key] = older
 
     def get(self, key: str, default: Any = _MISSING) -> Any:
         """The value as it stands; where there is none the family's default, or this one. A finding without any."""
@@ -234,7 +247,8 @@ class Config:
         return value
 
     def _add(self, code: str, message: str, key: str, help: str | None = None) -> None:
-        self.findings.append(Finding(code, message, (*self.path, key), help))
+        written = self._older.get(key, key)
+        self.findings.append(Finding(code, message.replace(key, written, 1), (*self.path, written), help))
 
 
 def _is_number(value: Any) -> bool:

@@ -73,3 +73,16 @@ def test_a_head_of_its_own_wins_over_tying() -> None:
     assert same.copies == {"lm_head.weight"}
     assert Config({}, names={"embed.weight"}).tied("lm_head.weight", "embed.weight")
     assert not Config({"tie_word_embeddings": False}).tied("lm_head.weight", "embed.weight")
+
+
+def test_an_older_name_of_a_key() -> None:
+    config = Config({"d_conv": 4, "n": 2, "old_n": 3, "old_eps": "small"})
+    for older, key in (("d_conv", "conv_kernel"), ("old_n", "n"), ("old_eps", "eps")):
+        config.renamed(older, key)
+        config.renamed(older, key)
+    assert (config.size("conv_kernel"), config.size("n"), config.number("eps")) == (4, 3, 1.0)
+    assert messages(config.all_findings()) == [
+        "B1003 old_n: old_n = 3, but n = 2",
+        'B1003 old_eps: old_eps = "small" is not a number',
+    ]
+    assert list(config.unread()) == []

@@ -1,0 +1,119 @@
+"""Nemotron-H (Blakeman et al. 2025, arXiv:2504.03624)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from blocks import Plan
+from blocks.foreign_config import Config
+from blocks.importer import Importer, Rule, Tree
+from blocks_hf.families import states
+from blocks_hf.families.common import ACTIVATIONS, Found, get, swapped
+from blocks_hf.families.decoders import attention_rules, heads
+
+_LETTERS = {"M": "mamba2", "*": "attention", "-": "ffn", "E": "moe"}
+_KINDS = {
+    "linear_attention": "mamba2", "full_attention": "attention", "mlp": "ffn", "mamba": "mamba2",
+    "attention": "attention", "moe": "moe",
+}  # fmt: skip
+_KEYS = {
+    "n_heads": "mamba_num_heads", "head_dim": "mamba_head_dim", "d_state": "ssm_state_size", "n_groups": "n_groups",
+    "d_conv": "conv_kernel", "bias": "use_bias", "conv_bias": "use_conv_bias", "eps": "layer_norm_epsilon",
+}  # fmt: skip
+_ATTENTION = {"n_heads": "num_attention_heads", "n_kv_heads": "num_key_value_heads", "head_dim": "head_dim"}
+_OLDER = {
+    "attention_head_dim": "head_dim", "mamba_n_groups": "n_groups", "mamba_d_conv": "conv_kernel",
+    "mamba_conv_bias": "use_conv_bias", "mamba_dt_limit": "time_step_limit",
+}  # fmt: skip
+
+
+class NemotronH(Importer):
+    """Mamba-2, attention without positions and FFN in any order, each a pre-norm block of its own.
+
+    transformers raises time steps below `time_step_min` to it in a prompt, whatever `time_step_limit` says, and
+    not where it decodes with its cache. That is no part of the architecture: here they stay as they are, so that
+    a prompt and single steps are the same model. Where a trained time step is that small, the two differ.
+    """
+
+    model_type = "nemotron_h"
+    architectures = {"NemotronHForCausalLM": "lm", "NemotronHModel": ""}  # noqa: RUF012
+    prefix = "backbone."
+    renamed = {"model.": "backbone."}  # noqa: RUF012
+    harmless = (
+        *states.HARMLESS, "time_step_rank", "mamba_dt_min", "mamba_dt_max", "mamba_dt_init_floor", "mamba_chunk_size",
+        "expand", "mamba_expand",  # the heads say the width
+        "max_position_embeddings", "rope_theta", "partial_rotary_factor",  # no block encodes positions
+        "moe_intermediate_size", "moe_latent_size", "moe_shared_expert_intermediate_size", "moe_shared_expert_overlap",
+        "n_group", "n_routed_experts", "n_shared_experts", "norm_topk_prob", "num_experts_per_tok", "topk_group",
+        "routed_scaling_factor",  # what a block of experts would be, of which there is none
+        "mtp_layers_block_type", "mtp_hybrid_override_pattern",
+    )  # fmt: skip
+
+    def recipe(self, config: Config) -> Tree:
+        order, mamba2 = _order(config), states.mamba2(config, _KEYS)
+        ffn = {
+            "mixer": "mlp",
+            "d_ff": config.size("intermediate_size"),
+            "activation": config.choice("mlp_hidden_act", ACTIVATIONS, "relu2"),
+            "bias": config.flag("mlp_bias", False),
+        }
+        states.silu(config, "mamba_hidden_act")
+        for key, value in {
+            "rms_norm_eps": mamba2["eps"], "num_hidden_layers": len(order), "attention_bias": False,
+            "sliding_window": None, "tie_word_embeddings": False, "num_nextn_predict_layers": 0,
+        }.items():  # fmt: skip
+            config.only(key, value)
+        config.only("mamba_proj_bias", False, mamba2["bias"])  # nobody reads it; use_bias says it
+        blocks = {"mamba2": mamba2, "attention": heads(config), "ffn": ffn}
+        return states.backbone(self, config, blocks, order, eps=mamba2["eps"])
+
+    def weights(self, config: Config) -> Iterator[Rule]:
+        order = _order(config)
+        yield from states.backbone_rules(len(order))
+        for i, kind in enumerate(order):
+            ours, theirs = f"layers.{i}.mixer", f"backbone.layers.{i}.mixer"
+            if kind == "mamba2":
+                yield from states.scan_rules(ours, theirs, "norm")
+            elif kind == "attention":
+                yield from attention_rules(ours, theirs, config)
+            else:
+                yield Rule(f"{ours}.in_proj", f"{theirs}.up_proj")
+                yield Rule(f"{ours}.out_proj", f"{theirs}.down_proj")
+
+    def config(self, plan: Plan) -> dict[str, Any] | None:
+        found = Found(plan)
+        order = [{"mlp": "ffn", "mamba2": "mamba2"}.get(mixer.name, "attention") for mixer in found.mixers()]
+        parts = dict(zip(order, found.mixers(), strict=True))
+        keys = states.found_mamba2(parts["mamba2"], _KEYS)
+        if "time_step_limit" in keys:  # transformers does not keep to it
+            return None
+        if attention := parts.get("attention"):
+            keys |= {key: get(attention, option) for option, key in _ATTENTION.items()}
+        if ffn := parts.get("ffn"):
+            keys |= {"intermediate_size": get(ffn, "d_ff"), "mlp_bias": get(ffn, "bias")}
+            keys["mlp_hidden_act"] = swapped(ACTIVATIONS)[get(ffn, "activation")]
+        keys["layers_block_type"] = [swapped(_KINDS)[kind] for kind in order]
+        return states.found_backbone(self, found) | keys
+
+
+def _order(config: Config) -> list[str]:
+    """The kinds of the blocks in order, from a list of names or a pattern of letters."""
+    for older, key in _OLDER.items():
+        config.renamed(older, key)
+    said: dict[str, list[str]] = {}
+    for key, known in (("layers_block_type", _KINDS), ("hybrid_override_pattern", _LETTERS)):
+        kinds = config.get(key, None)
+        if isinstance(kinds, list | str):
+            said[key] = [known.get(str(kind), "") for kind in kinds]
+    if not said:
+        config.refuse("layers_block_type", "neither layers_block_type nor hybrid_override_pattern is there")
+    order = next(iter(said.values()), ["ffn"])
+    for key, kinds in said.items():
+        if "moe" in kinds:
+            config.refuse(key, f"{key} has blocks of experts (moe, E), which are not read")
+        elif "" in kinds or kinds != order:
+            config.refuse(
+                key, f"{key} is not a list of Mamba-2, attention and FFN that other keys agree with"
+            )
+    return [kind if kind in ("mamba2", "attention") else "ffn" for kind in order]
