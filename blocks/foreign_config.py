@@ -113,6 +113,11 @@ class Config:
         self.values = rest | {key: value}
         self._older[key] = older
 
+    def auto(self, key: str, value: Any) -> None:
+        """Read `auto` as this value."""
+        if self.get(key) == "auto":
+            self.values = {**self.values, key: value}
+
     def get(self, key: str, default: Any = _MISSING) -> Any:
         """The value as it stands; where there is none the family's default, or this one. A finding without any."""
         self._read.add(key)

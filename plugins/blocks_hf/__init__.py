@@ -50,6 +50,7 @@ __all__ = [
 
 
 FAMILIES = {
+    "bamba": "Bamba",
     "bart": "Bart",
     "bert": "Bert",
     "bloom": "Bloom",

@@ -86,3 +86,11 @@ def test_an_older_name_of_a_key() -> None:
         'B1003 old_eps: old_eps = "small" is not a number',
     ]
     assert list(config.unread()) == []
+
+
+def test_auto_is_a_number() -> None:
+    config = Config({"rank": "auto", "head": 5}, defaults={"tail": "auto"})
+    for key in ("rank", "head", "tail"):
+        config.auto(key, 7)
+    assert (config.size("rank"), config.size("head"), config.size("tail")) == (7, 5, 7)
+    assert not config.all_findings()

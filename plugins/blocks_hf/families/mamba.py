@@ -17,32 +17,37 @@ class Mamba(Importer):
 
     model_type = "mamba"
     architectures = {"MambaForCausalLM": "lm", "MambaModel": ""}  # noqa: RUF012
+    defaults = {  # noqa: RUF012
+        "vocab_size": 50280, "hidden_size": 768, "num_hidden_layers": 32, "expand": 2, "state_size": 16,
+        "conv_kernel": 4, "time_step_rank": "auto", "use_bias": False, "use_conv_bias": True, "hidden_act": "silu",
+        "layer_norm_epsilon": 1e-5, "tie_word_embeddings": True,
+    }  # fmt: skip
     prefix = "backbone."
     renamed = {"embedding.": "embeddings."}  # noqa: RUF012
     harmless = states.HARMLESS
 
     def recipe(self, config: Config) -> Tree:
         d_model, layers = config.size("hidden_size"), config.size("num_hidden_layers")
-        d_inner = int(config.number("expand", 2) * d_model)
-        auto = config.get("time_step_rank", "auto") == "auto"
+        d_inner = int(config.number("expand") * d_model)
+        config.auto("time_step_rank", -(-d_model // 16))
         mamba = {
             "mixer": "mamba",
             "d_inner": d_inner,
-            "d_state": config.size("state_size", 16),
-            "d_conv": config.size("conv_kernel", 4),
-            "dt_rank": -(-d_model // 16) if auto else config.size("time_step_rank"),
-            "bias": config.flag("use_bias", False),
-            "conv_bias": config.flag("use_conv_bias", True),
+            "d_state": config.size("state_size"),
+            "d_conv": config.size("conv_kernel"),
+            "dt_rank": config.size("time_step_rank"),
+            "bias": config.flag("use_bias"),
+            "conv_bias": config.flag("use_conv_bias"),
         }
-        states.silu(config, "hidden_act")
+        config.only("hidden_act", "silu", "swish")
         config.only("rms_norm", True)
         config.only("ssm_cfg", {})
         for key, size in {
             "intermediate_size": d_inner, "d_inner": d_inner, "d_model": d_model, "n_layer": layers
         }.items():  # fmt: skip
             config.only(key, size)
-        eps = config.number("layer_norm_epsilon", 1e-5)
-        return states.backbone(self, config, {"mamba": mamba}, ["mamba"] * layers, eps=eps, tied=True)
+        eps = config.number("layer_norm_epsilon")
+        return states.backbone(self, config, {"mamba": mamba}, ["mamba"] * layers, eps=eps)
 
     def weights(self, config: Config) -> Iterator[Rule]:
         layers = config.size("num_hidden_layers")

@@ -11,10 +11,7 @@ from blocks.importer import Importer, Rule, Tree
 from blocks_hf.families import states
 from blocks_hf.families.common import Found, get
 
-_KEYS = {
-    "n_heads": "num_heads", "head_dim": "head_dim", "d_state": "state_size", "n_groups": "n_groups",
-    "d_conv": "conv_kernel", "bias": "use_bias", "conv_bias": "use_conv_bias", "eps": "layer_norm_epsilon",
-}  # fmt: skip
+_KEYS = states.KEYS | {"n_heads": "num_heads", "head_dim": "head_dim", "d_state": "state_size"}
 
 
 class Mamba2(Importer):
@@ -26,18 +23,22 @@ class Mamba2(Importer):
 
     model_type = "mamba2"
     architectures = {"Mamba2ForCausalLM": "lm", "Mamba2Model": ""}  # noqa: RUF012
+    defaults = {  # noqa: RUF012
+        "vocab_size": 32768, "hidden_size": 4096, "num_hidden_layers": 64, "num_heads": 128, "head_dim": 64,
+        "expand": 2, "state_size": 128, "n_groups": 8, "conv_kernel": 4, "use_bias": False, "use_conv_bias": True,
+        "hidden_act": "silu", "layer_norm_epsilon": 1e-5, "tie_word_embeddings": False,
+    }  # fmt: skip
     prefix = "backbone."
     renamed = {"embedding.": "embeddings."}  # noqa: RUF012
-    harmless = (*states.HARMLESS, "time_step_rank", "norm_before_gate")
+    harmless = (*states.HARMLESS, "norm_before_gate")
 
     def recipe(self, config: Config) -> Tree:
         d_model, layers = config.size("hidden_size"), config.size("num_hidden_layers")
         mamba2 = states.mamba2(config, _KEYS)
         width, eps = mamba2["n_heads"] * mamba2["head_dim"], mamba2["eps"]
-        states.silu(config, "hidden_act")
         config.only("rms_norm", True)
         config.only("intermediate_size", width)
-        if int(config.number("expand", 2) * d_model) != width:
+        if int(config.number("expand") * d_model) != width:
             config.refuse("expand", f"expand times hidden_size is not the {width:,} channels of all heads")
         return states.backbone(self, config, {"mamba2": mamba2}, ["mamba2"] * layers, eps=eps)
 

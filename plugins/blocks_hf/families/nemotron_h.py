@@ -14,13 +14,14 @@ from blocks_hf.families.decoders import attention_rules, heads
 
 _LETTERS = {"M": "mamba2", "*": "attention", "-": "ffn", "E": "moe"}
 _KINDS = {
-    "linear_attention": "mamba2", "full_attention": "attention", "mlp": "ffn", "mamba": "mamba2",
-    "attention": "attention", "moe": "moe",
+    "linear_attention": "mamba2", "full_attention": "attention", "mlp": "ffn", "moe": "moe", "mamba": "mamba2",
+    "attention": "attention",
 }  # fmt: skip
-_KEYS = {
-    "n_heads": "mamba_num_heads", "head_dim": "mamba_head_dim", "d_state": "ssm_state_size", "n_groups": "n_groups",
-    "d_conv": "conv_kernel", "bias": "use_bias", "conv_bias": "use_conv_bias", "eps": "layer_norm_epsilon",
-}  # fmt: skip
+_KEYS = states.KEYS | {
+    "n_heads": "mamba_num_heads",
+    "head_dim": "mamba_head_dim",
+    "d_state": "ssm_state_size",
+}
 _ATTENTION = {"n_heads": "num_attention_heads", "n_kv_heads": "num_key_value_heads", "head_dim": "head_dim"}
 _OLDER = {
     "attention_head_dim": "head_dim", "mamba_n_groups": "n_groups", "mamba_d_conv": "conv_kernel",
@@ -38,27 +39,29 @@ class NemotronH(Importer):
 
     model_type = "nemotron_h"
     architectures = {"NemotronHForCausalLM": "lm", "NemotronHModel": ""}  # noqa: RUF012
+    defaults = {  # noqa: RUF012
+        "vocab_size": 131072, "hidden_size": 4096, "mamba_num_heads": 128, "mamba_head_dim": 64, "ssm_state_size": 128,
+        "n_groups": 8, "conv_kernel": 4, "use_bias": False, "use_conv_bias": True, "mamba_hidden_act": "silu",
+        "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 21504,
+        "mlp_hidden_act": "relu2", "mlp_bias": False, "layer_norm_epsilon": 1e-5, "tie_word_embeddings": False,
+    }  # fmt: skip
     prefix = "backbone."
     renamed = {"model.": "backbone."}  # noqa: RUF012
     harmless = (
-        *states.HARMLESS, "time_step_rank", "mamba_dt_min", "mamba_dt_max", "mamba_dt_init_floor", "mamba_chunk_size",
-        "expand", "mamba_expand",  # the heads say the width
+        *states.HARMLESS, "expand", "mamba_expand",  # the heads say the width
         "max_position_embeddings", "rope_theta", "partial_rotary_factor",  # no block encodes positions
         "moe_intermediate_size", "moe_latent_size", "moe_shared_expert_intermediate_size", "moe_shared_expert_overlap",
         "n_group", "n_routed_experts", "n_shared_experts", "norm_topk_prob", "num_experts_per_tok", "topk_group",
-        "routed_scaling_factor",  # what a block of experts would be, of which there is none
-        "mtp_layers_block_type", "mtp_hybrid_override_pattern",
+        "routed_scaling_factor", "mtp_layers_block_type", "mtp_hybrid_override_pattern",  # there are no such blocks
     )  # fmt: skip
 
     def recipe(self, config: Config) -> Tree:
-        order, mamba2 = _order(config), states.mamba2(config, _KEYS)
+        order = _order(config)
+        mamba2 = states.mamba2(config, _KEYS, "mamba_hidden_act")
         ffn = {
-            "mixer": "mlp",
-            "d_ff": config.size("intermediate_size"),
-            "activation": config.choice("mlp_hidden_act", ACTIVATIONS, "relu2"),
-            "bias": config.flag("mlp_bias", False),
-        }
-        states.silu(config, "mamba_hidden_act")
+            "mixer": "mlp", "d_ff": config.size("intermediate_size"),
+            "activation": config.choice("mlp_hidden_act", ACTIVATIONS), "bias": config.flag("mlp_bias"),
+        }  # fmt: skip
         for key, value in {
             "rms_norm_eps": mamba2["eps"], "num_hidden_layers": len(order), "attention_bias": False,
             "sliding_window": None, "tie_word_embeddings": False, "num_nextn_predict_layers": 0,
@@ -101,19 +104,8 @@ def _order(config: Config) -> list[str]:
     """The kinds of the blocks in order, from a list of names or a pattern of letters."""
     for older, key in _OLDER.items():
         config.renamed(older, key)
-    said: dict[str, list[str]] = {}
-    for key, known in (("layers_block_type", _KINDS), ("hybrid_override_pattern", _LETTERS)):
-        kinds = config.get(key, None)
-        if isinstance(kinds, list | str):
-            said[key] = [known.get(str(kind), "") for kind in kinds]
-    if not said:
-        config.refuse("layers_block_type", "neither layers_block_type nor hybrid_override_pattern is there")
-    order = next(iter(said.values()), ["ffn"])
-    for key, kinds in said.items():
-        if "moe" in kinds:
-            config.refuse(key, f"{key} has blocks of experts (moe, E), which are not read")
-        elif "" in kinds or kinds != order:
-            config.refuse(
-                key, f"{key} is not a list of Mamba-2, attention and FFN that other keys agree with"
-            )
-    return [kind if kind in ("mamba2", "attention") else "ffn" for kind in order]
+    order = states.layout(config, layers_block_type=_KINDS, hybrid_override_pattern=_LETTERS)
+    if "moe" in order:
+        key = "layers_block_type" if "layers_block_type" in config.values else "hybrid_override_pattern"
+        config.refuse(key, f"{key} has blocks of experts (moe, E), which are not read")
+    return ["ffn" if kind == "moe" else kind for kind in order]

@@ -13,9 +13,11 @@ from blocks.spelling import spelled
 from blocks_hf.families.common import Found, get, swapped
 
 HARMLESS = (
-    "time_step_min", "time_step_max", "time_step_floor", "time_step_scale", "time_step_init_scheme",
+    "time_step_min", "time_step_max", "time_step_floor", "time_step_rank", "time_step_scale", "time_step_init_scheme",
+    "mamba_dt_min", "mamba_dt_max", "mamba_dt_init_floor",
     "residual_in_fp32",  # in half precision the sum of the blocks is kept in fp32 there
-    "chunk_size", "num_logits_to_keep", "mamba_ssm_cache_dtype", "fused_add_norm", "pad_vocab_size_multiple",
+    "chunk_size", "mamba_chunk_size", "num_logits_to_keep", "mamba_ssm_cache_dtype", "fused_add_norm",
+    "pad_vocab_size_multiple",
 )  # fmt: skip
 """Keys that say how time steps start, how numbers are rounded, and how fast it goes."""
 
@@ -27,17 +29,12 @@ def backbone(
     order: list[str],
     *,
     eps: float,
-    table: str = "backbone.embeddings.weight",
-    tied: bool = False,
 ) -> Tree:
-    """A recipe of these blocks, pre-norm with RMSNorm.
-
-    `table` is the embedding's tensor, `tied` what a config means that does not say.
-    """
+    """A recipe of these blocks, pre-norm with RMSNorm."""
     norm = {"rmsnorm": {"eps": eps}}
     model = [{"embed": "tokens"}, {"stack": spelled(order) | {"norm": norm}}, {"norm": norm}]
     if importer.head(config):
-        model.append({"head": {"lm": {"tied": config.tied("lm_head.weight", table, tied)}}})
+        model.append({"head": {"lm": {"tied": config.tied("lm_head.weight", "backbone.embeddings.weight")}}})
     else:
         config.get("tie_word_embeddings", None)
     return {
@@ -46,6 +43,22 @@ def backbone(
         "blocks": {name: blocks[name] for name in dict.fromkeys(order)},
         "model": model,
     }
+
+
+def layout(config: Config, **spellings: Mapping[str, str]) -> list[str]:
+    """The kind of each block, from the keys that spell it: lists of names, or patterns of letters, that agree."""
+    said = {key: config.get(key, None) for key in spellings}
+    orders = [
+        [spellings[key].get(str(kind), "") for kind in kinds]
+        for key, kinds in said.items()
+        if isinstance(kinds, list | str) and kinds
+    ]
+    if orders and "" not in orders[0] and all(order == orders[0] for order in orders):
+        return orders[0]
+    key = next((key for key, kinds in said.items() if kinds is not None), next(iter(spellings)))
+    known = "; ".join(f"{key}: {', '.join(names)}" for key, names in spellings.items())
+    config.refuse(key, f"{key} does not say what each block is, or another key says it differently", known)
+    return ["ffn"]
 
 
 def found_backbone(importer: Importer, found: Found) -> Tree:
@@ -59,16 +72,19 @@ def found_backbone(importer: Importer, found: Found) -> Tree:
     }
 
 
-def silu(config: Config, key: str) -> None:
-    """The activation after the convolution, which is no other."""
-    config.only(key, "silu", "swish")
-
-
 # Mamba-2 inside of a block
 
 
-def mamba2(config: Config, keys: Mapping[str, str]) -> Tree:
-    """The mixer, of a config that calls our options by these keys."""
+KEYS = {
+    "n_groups": "n_groups", "d_conv": "conv_kernel", "bias": "use_bias", "conv_bias": "use_conv_bias",
+    "eps": "layer_norm_epsilon",
+}  # fmt: skip
+"""Our options -> keys, those that most families call the same."""
+
+
+def mamba2(config: Config, keys: Mapping[str, str], activation: str = "hidden_act") -> Tree:
+    """The mixer, of a config that calls our options by these keys; `activation` follows the convolution."""
+    config.only(activation, "silu", "swish")
     sizes = ("n_heads", "head_dim", "d_state", "n_groups", "d_conv")
     return {
         "mixer": "mamba2",
