@@ -98,16 +98,19 @@ def _mamba2(config: Config) -> Tree:
     config.auto("mamba_d_head", width // n_heads)
     mixer = states.mamba2(config, _KEYS)
     if width != n_heads * mixer["head_dim"]:
-        config.refuse("mamba_expand", f"mamba_expand times hidden_size is not {n_heads} times mamba_d_head")
+        message = (
+            f"mamba_d_head = {mixer['head_dim']} times {n_heads} heads is not mamba_expand times hidden_size"
+        )
+        config.refuse("mamba_d_head", message)
     return mixer
 
 
 def _kinds(config: Config) -> list[str]:
     """The mixer of each layer."""
-    count, indices = config.size("num_hidden_layers"), config.get("attn_layer_indices") or []
-    if not isinstance(indices, list) or not all(type(i) is int and 0 <= i < count for i in indices):
-        config.refuse(
-            "attn_layer_indices", f"attn_layer_indices is not a list of whole numbers below {count}"
-        )
-        indices = []
-    return ["attention" if i in indices else "mamba2" for i in range(count)]
+    count, indices = config.size("num_hidden_layers"), config.get("attn_layer_indices")
+    said = [] if indices is None else indices
+    if not isinstance(said, list) or not all(type(i) is int and 0 <= i < count for i in said):
+        message = f"attn_layer_indices = {said!r:.60} is not a list of whole numbers below {count}"
+        config.refuse("attn_layer_indices", message)
+        said = []
+    return ["attention" if i in said else "mamba2" for i in range(count)]

@@ -39,7 +39,8 @@ class Mamba2(Importer):
         config.only("rms_norm", True)
         config.only("intermediate_size", width)
         if int(config.number("expand") * d_model) != width:
-            config.refuse("expand", f"expand times hidden_size is not the {width:,} channels of all heads")
+            message = f"expand = {config.get('expand')} times {d_model:,} is not the {width:,} channels of all heads"
+            config.refuse("expand", message)
         return states.backbone(self, config, {"mamba2": mamba2}, ["mamba2"] * layers, eps=eps)
 
     def weights(self, config: Config) -> Iterator[Rule]:

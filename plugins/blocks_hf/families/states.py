@@ -57,7 +57,7 @@ def layout(config: Config, **spellings: Mapping[str, str]) -> list[str]:
         return orders[0]
     key = next((key for key, kinds in said.items() if kinds is not None), next(iter(spellings)))
     known = "; ".join(f"{key}: {', '.join(names)}" for key, names in spellings.items())
-    config.refuse(key, f"{key} does not say what each block is, or another key says it differently", known)
+    config.refuse(key, f"{key} = {said[key]!r:.60} does not say what each block is, as other keys do", known)
     return ["ffn"]
 
 
@@ -118,9 +118,8 @@ def _time_step_limit(config: Config) -> Tree:
                 "dt_lower": lower if lower > 0 else None,
                 "dt_upper": None if upper == inf else upper,
             }
-    config.refuse(
-        "time_step_limit", f"time_step_limit = {said!r:.60} is not a lower limit and an upper one above it"
-    )
+    message = f"time_step_limit = {said!r:.60} is not a lower limit and an upper one above it"
+    config.refuse("time_step_limit", message)
     return {}
 
 
