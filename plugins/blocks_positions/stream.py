@@ -77,10 +77,14 @@ class SinusoidalPositions(nn.Module):
             raise ValueError(f"d_model must be even for pairs of sine and cosine, not {d_model}")
 
     def encode(self, positions: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Return the sinusoids [.., D] of positions int64 [..], computed in `dtype`."""
-        exponent = torch.arange(0, self.d_model, 2, device=positions.device, dtype=dtype) / self.d_model
-        angle = positions.to(dtype)[..., None] / self.max_period**exponent  # [.., D/2]
-        pair = (angle.sin(), angle.cos())
+        """Return the sinusoids [.., D] of positions int64 [..], in `dtype`.
+
+        They are worked out in float64, where the device has it: in float32 those of position 2047 would be off by 1e-4.
+        """
+        exact = torch.float32 if positions.device.type == "mps" else torch.float64
+        exponent = torch.arange(0, self.d_model, 2, device=positions.device, dtype=exact) / self.d_model
+        angle = positions.to(exact)[..., None] / self.max_period**exponent  # [.., D/2]
+        pair = (angle.sin().to(dtype), angle.cos().to(dtype))
         return torch.cat(pair, dim=-1) if self.halves else torch.stack(pair, dim=-1).flatten(-2)
 
     def forward(

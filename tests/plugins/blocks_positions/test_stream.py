@@ -108,6 +108,14 @@ def test_forward_adds_what_encode_returns(module):
     assert torch.equal(module.encode(rows)[1], module.encode(positions + 3))
 
 
+@pytest.mark.parametrize("width", [16, 512])
+def test_late_positions_are_as_exact_as_early_ones(width):
+    module, positions = SinusoidalPositions(width), torch.tensor([0, 1, 511, 2047, 100_003])
+    exact = module.encode(positions, torch.float64)
+    errors = (module.encode(positions) - exact).abs().amax(dim=1)
+    assert errors.max() <= 2**-24  # half a unit in the last place below 1
+
+
 def test_sinusoids_are_exact_in_double():
     waves = SinusoidalPositions(4).encode(torch.tensor([100_003]), torch.float64)[0]
     expected = [f(100_003 / 100.0**i) for i in (0, 1) for f in (math.sin, math.cos)]
