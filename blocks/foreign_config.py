@@ -182,6 +182,10 @@ class Config:
             self._inner[key] = Config(value, path=(*self.path, key))
         return self._inner[key]
 
+    def all_read(self) -> None:
+        """Pass over what is left: nothing more is to be said of it."""
+        self._read.update(self.values)
+
     def tied(self, head: str, table: str, default: bool = True) -> bool:
         """Whether a head reads the embedding's table. A head of its own in the checkpoint counts more.
 

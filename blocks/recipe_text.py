@@ -1,4 +1,4 @@
-"""A recipe in plain mappings as a person would write it: defaults left out, one block a line."""
+"""A recipe in plain mappings as a person would write it: one block a line, its sizes, and no other defaults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SLOTS = {"norm": "norm", "out_norm": "norm"}
 
 
 def recipe_text(tree: Mapping[str, Any], registry: Registry, about: str = "") -> str:
-    """The YAML of a recipe; options that have their default are left out, and so is what is None."""
+    """The YAML of a recipe. Left out are options that have their default, but for sizes of mixers, and what is None."""
     lines = [f"# {line}" for line in about.splitlines()]
     for key, value in tree.items():
         if value is None or key in ("blocks", "model"):
@@ -90,7 +90,8 @@ def _options(kind: str, name: str, options: Mapping[str, Any], registry: Registr
     kept: dict[str, Any] = {}
     for key, value in options.items():
         field = declared.model_fields.get(key)
-        if value is None or (field is not None and _same(value, field.default)):
+        size = kind == "mixer" and type(value) is int  # worth saying, whatever the default
+        if value is None or (field is not None and _same(value, field.default) and not size):
             continue
         slot = component_kind(field.annotation) if field is not None else None
         kept[key] = _slot(slot, value, registry) if slot else _whole(value)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from blocks.blocktype import BlockType
+from blocks.blocktype import BlockType, Branch
 from blocks.component import Component, Head
 from blocks.plan import Plan
 
@@ -34,12 +34,12 @@ Alike = Callable[[Component, Component], bool]
 
 def same_plan(one: Plan, other: Plan) -> bool:
     """Whether both have the same sizes, stages and blocks, with all their options, at the same paths."""
-    return one.tokenizer == other.tokenizer and _Comparison(_same_options).plans(one, other)
+    return one.tokenizer == other.tokenizer and _Comparison(_same_options, paths=False).plans(one, other)
 
 
 def same_modules(one: Plan, other: Plan) -> bool:
     """Whether both make the same modules at the same paths, tied and shared alike: their weights fit each other."""
-    return one.shares == other.shares and _Comparison(_same_calls).plans(one, other)
+    return one.shares == other.shares and _Comparison(_same_calls, paths=True).plans(one, other)
 
 
 def _same_options(one: Component, other: Component) -> bool:
@@ -55,10 +55,13 @@ def _same_calls(one: Component, other: Component) -> bool:
 
 
 class _Comparison:
-    """Compares plans, components by `alike`; remembers which kinds of block are the same."""
+    """Compares plans, components by `alike`; remembers which kinds of block are the same.
 
-    def __init__(self, alike: Alike) -> None:
-        self.alike = alike
+    `paths` says whether branches in parallel, whose names begin the paths of their parameters, go by the same name.
+    """
+
+    def __init__(self, alike: Alike, *, paths: bool) -> None:
+        self.alike, self.paths = alike, paths
         self.known: dict[tuple[BlockType, BlockType], bool] = {}
 
     def plans(self, one: Plan, other: Plan) -> bool:
@@ -77,6 +80,8 @@ class _Comparison:
             return self.alike(one, other)
         if isinstance(one, tuple) and isinstance(other, tuple):
             return len(one) == len(other) and all(self.same(a, b) for a, b in zip(one, other, strict=True))
+        if self.paths and isinstance(one, Branch) and isinstance(other, Branch) and one.name != other.name:
+            return False
         if is_dataclass(one) and type(one) is type(other):
             return self.fields(one, other)
         if isinstance(one, Mapping):

@@ -12,14 +12,16 @@ from blocks.layout import LayoutError, weave
 def spelled(names: Sequence[str]) -> dict[str, Any]:
     """The keys of a stack whose blocks are these, in this order.
 
-    `depth` and `cycle` where a round repeats to the end, `interleave` and `scatter` where they place every block
+    `depth` and `cycle` where a short round repeats to the end, `interleave` and `scatter` where they place every block
     as it stands, otherwise `layers` with repeats. What is returned lays out to the same list.
     """
-    depth = len(names)
+    depth, folded = len(names), min(_folded(names), key=len)
     for period in range(1, depth // 2 + 1):
         if all(names[index] == names[index - period] for index in range(period, depth)):
-            return {"depth": depth, "cycle": list(names[:period])}
-    return next(_woven(names), None) or {"layers": min(_folded(names), key=len)}
+            cycle = list(names[:period])
+            short = len(", ".join(cycle)) <= len(folded) + 8  # the words around repeats
+            return {"depth": depth, "cycle": cycle} if short else {"layers": folded}
+    return next(_woven(names), None) or {"layers": folded}
 
 
 def _folded(names: Sequence[str]) -> Iterator[str]:

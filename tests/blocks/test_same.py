@@ -6,7 +6,7 @@ import pytest
 
 import blocks
 from blocks import Plan
-from blocks.same import same_plan
+from blocks.same import same_modules, same_plan
 
 BASE = """recipe: r
 d_model: 32
@@ -56,3 +56,17 @@ def test_the_same(changes: tuple[tuple[str, str], ...]) -> None:
 )
 def test_not_the_same(change: tuple[str, str]) -> None:
     assert not same_plan(plan(), plan(change))
+
+
+@pytest.mark.parametrize(("name", "same"), [("a", True), ("x", False)])
+def test_branches_begin_paths(name: str, same: bool) -> None:
+    """A block may be called anything, but beside others its name begins the paths of its parameters."""
+    text = BASE.replace('"2 x [a, f]"', "[b, b]")
+    one = blocks.load(text.replace("{mixer: mlp}}", "{mixer: mlp}, b: {parallel: [a, f]}}")).plan()
+    other = blocks.load(
+        text.replace("{a: {", f"{{{name}: {{").replace(
+            "{mixer: mlp}}", f"{{mixer: mlp}}, b: {{parallel: [{name}, f]}}}}"
+        )
+    ).plan()
+    assert same_modules(one, other) is same
+    assert same_plan(one, other)

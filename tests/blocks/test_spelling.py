@@ -33,6 +33,9 @@ def test_what_is_spelled_lays_out_to_the_same_list(names: list[str]) -> None:
         ("aba", {"layers": "a, b, a"}),
         ("abab" + "cbcbcb", {"layers": "2 x [a, b], 3 x [c, b]"}),
         ("a" * 5 + "b", {"layers": "5 x [a], b"}),
+        ("ac" + "bcbc", {"layers": "a, c, 2 x [b, c]"}),
+        (("ac" * 3 + "bc") * 2, {"depth": 16, "cycle": list("acacacbc")}),
+        (("ac" * 12 + "bc") * 2, {"layers": "2 x [12 x [a, c], b, c]"}),
     ],
 )
 def test_the_shortest_words_are_found(names: str, said: dict[str, object]) -> None:

@@ -62,6 +62,8 @@ def rope(
         kind = "rope_type" if "rope_type" in said.values or "type" not in said.values else "type"
         said.get("type", None)
         scaling = said.choice(kind, scalings, "default")
+        if said.findings:  # what else it says is of a scaling that is not read
+            said.all_read()
         options |= {"theta": float(said.number("rope_theta", options["theta"])), "scaling": scaling}
         if rotary_dim is None:
             said.only("partial_rotary_factor", 1.0, 1)

@@ -217,8 +217,8 @@ def found_windows(found: Found) -> Tree:
 
 def qwen_windows(config: Config) -> list[int | None]:
     """The window of each layer: the upper ones have it, if any has."""
-    window, lowest = config.size("sliding_window", None), config.get("max_window_layers")
-    on = config.flag("use_sliding_window")
+    window, on = config.size("sliding_window", None), config.flag("use_sliding_window")
+    lowest = config.size("max_window_layers") if config.get("max_window_layers") != 0 else 0
     return windows(config, window if on else None, lambda layer: layer >= lowest)
 
 

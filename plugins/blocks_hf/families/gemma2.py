@@ -54,7 +54,7 @@ class Gemma2(Importer):
             "score_cap": config.number("attn_logit_softcapping", None),
             "score_scale": None if scalar == head_sizes(config)[2] else f"1 / sqrt({scalar})",
         }  # fmt: skip
-        seen = windows(config, config.size("sliding_window", None), lambda layer: layer % 2 == 0)
+        seen = windows(config, config.size("sliding_window"), lambda layer: layer % 2 == 0)
         blocks, order = layers(seen, lambda window: heads(config, window) | around)
         norm = rmsnorm(config, unit_offset=True)
         return decoder(
@@ -72,8 +72,9 @@ class Gemma2(Importer):
         attention, keys = found.attention(), found_decoder(self, found)
         scale = get(attention, "score_scale")
         headed = keys["architectures"] == ["Gemma2ForCausalLM"]
-        return keys | found_windows(found) | {
-            "hidden_activation": keys.pop("hidden_act"),
+        seen = {key: value for key, value in found_windows(found).items() if value is not None}
+        return keys | seen | {
+            "hidden_activation": keys["hidden_act"],
             "attention_bias": get(attention, "qkv_bias"),
             "attn_logit_softcapping": get(attention, "score_cap"),
             "query_pre_attn_scalar": get(attention, "head_dim") if scale is None else round(scale**-2),

@@ -25,6 +25,7 @@ class Llama(Importer):
     }  # fmt: skip
     prefix = "model."
     unused = (".rotary_emb.inv_freq",)
+    harmless = ("pretraining_tp",)  # in how many parts a product is summed
 
     def recipe(self, config: Config) -> Tree:
         bias = config.flag("attention_bias")

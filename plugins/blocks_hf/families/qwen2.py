@@ -37,6 +37,7 @@ class Qwen2(Importer):
     unused = (".rotary_emb.inv_freq",)
 
     def recipe(self, config: Config) -> Tree:
+        config.only("use_mrope", False)
         position = rope(config)
         blocks, order = layers(
             qwen_windows(config),
