@@ -80,6 +80,6 @@ def test_what_only_looks_like_a_mask_is_not_passed_over(tmp_path: Path) -> None:
     tensors = load_file(file) | {"gpt_neox.layers.0.attention.query_key_value.extra_bias": torch.ones(3)}
     save_file(tensors, file, {"format": "pt"})
     with pytest.raises(
-        blocks.BuildError, match="left over: gpt_neox.layers.0.attention.query_key_value.extra_bias"
+        blocks.BuildError, match=r"left over: gpt_neox\.layers\.0\.attention\.query_key_value\.extra_bias"
     ):
         blocks.from_pretrained(tmp_path)
