@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import blocks
+from blocks.published import published
 from blocks_compiler.foreign import family_of
 
 transformers = pytest.importorskip("transformers")
@@ -178,7 +179,7 @@ INSIDE = [
 @pytest.mark.parametrize(("name", "old", "new"), INSIDE)
 def test_what_a_family_has_no_words_for_is_of_none(name: str, old: str, new: str) -> None:
     registry = blocks.Registry.installed()
-    text = blocks.published.published()[name].read_text()
+    text = published()[name].read_text()
     assert old in text
     plan = blocks.load(text.replace(old, new)).plan(registry=registry)
     assert family_of(plan, registry) is None
