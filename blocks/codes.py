@@ -425,6 +425,12 @@ CODES: dict[str, Code] = {
         wrong="d_model: 511\n...\n- position: sinusoidal",
         right="d_model: 512\n...\n- position: sinusoidal",
     ),
+    "B0345": Code(
+        "more experts than there are",
+        "A router chooses top_k of n_experts for each token (Shazeer et al. 2017, arXiv:1701.06538).",
+        wrong="ffn: {mixer: moe, n_experts: 8, top_k: 16}",
+        right="ffn: {mixer: moe, n_experts: 16, top_k: 8}",
+    ),
     "B0346": Code(
         "patches that do not fill the image",
         "An image is cut into square patches without rest (Dosovitskiy et al. 2021, section 3.1), so patch_size "

@@ -205,7 +205,10 @@ class Mixer(Component):
 
 
 class TokenWise(Mixer):
-    """A mixer that looks at each token alone: without a state, and the same whatever stands around the token."""
+    """A mixer that looks at each token alone, and gives the same whatever stands around it.
+
+    Its state, if it has one, only keeps count: no output depends on it.
+    """
 
     def capabilities(self) -> frozenset[str]:
         return frozenset({"causal", "padded", "packed", "cached"})

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import ValidationError
 
-from blocks.component import Component, Mixer
+from blocks.component import Component, Mixer, TokenWise
 from blocks.polynomial import Polynomial
 from blocks.resolve import component_kind, members_of, takes_number
 
@@ -148,6 +148,8 @@ def family(cls: type[Component]) -> str:
     if position_field(cls) is not None or any(slot_kind(cls, name) == "score" for name in cls.model_fields):
         return "attention"
     made = instance(cls)
+    if isinstance(made, TokenWise):
+        return "feed-forward"
     if not isinstance(made, Mixer):
         return "recurrence"
     inside, cost = made.inside(), made.cost()

@@ -235,7 +235,7 @@ class Phrasebook:
         spelled = did_you_mean(text, self.clauses)
         if spelled is not None:
             return [spelled]
-        wanted = {fold(word.text) for word in words_of(text)} - {""}
+        wanted = {fold(word.text) for word in words_of(text)} - {"", "of"}
         scored = []
         for index, (clause, has) in enumerate(self._words.items()):
             if common := sum(map(len, wanted & has)):

@@ -150,7 +150,7 @@ def test_command_works(command: str, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_python_prints_what_the_comment_says(capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = fenced("python")
+    code = "\n".join(fenced("python"))
     promised = [line.partition("  # ")[2] for line in code.splitlines() if line.startswith("print(")]
     exec(compile(code, "language.md", "exec"), {"__name__": "language"})
     assert capsys.readouterr().out.splitlines() == promised

@@ -2,6 +2,7 @@
 
 from blocks.testing import conformance
 from blocks_attention.specs import GroupedQuery, MultiHead, MultiQuery, SlidingWindow
+from blocks_feedforward.moe_specs import MoE
 from blocks_feedforward.specs import MLP, GatedMLP, LowRank
 from blocks_norms.specs import LayerNorm, RMSNorm
 from blocks_positions.specs import ALiBi, Learned, Relative, RoPE, Sinusoidal
@@ -71,6 +72,15 @@ test_borrower_with_alibi = conformance(
 )
 test_mlp = conformance(MLP(activation="relu2"), d_model=16)
 test_gated_mlp = conformance(GatedMLP(activation="geglu", bias=True), d_model=16)
+test_moe = conformance(MoE(n_experts=4, d_ff=24), d_model=16)
+test_moe_as_in_deepseek_v3 = conformance(
+    MoE(
+        n_experts=6, top_k=2, d_ff=20, activation="relu2", bias=True, scoring="sigmoid", choice_bias=True,
+        routed_scale=2.5, latent=8, shared_d_ff=24,
+    ),
+    d_model=16,
+)  # fmt: skip
+test_switch = conformance(MoE(n_experts=4, top_k=1, d_ff=20, renormalise=False), d_model=16)
 test_mamba = conformance(Mamba(d_state=8, chunk_size=8), d_model=32)
 test_mamba2 = conformance(Mamba2(n_heads=4, head_dim=16, d_state=8, chunk_size=8), d_model=32)
 test_mamba2_in_groups = conformance(

@@ -226,12 +226,38 @@ def bloom() -> tuple[nn.Module, Weights]:
     return model, ours
 
 
+def mixtral() -> tuple[nn.Module, Weights]:
+    config = transformers.MixtralConfig(
+        **SIZES, num_hidden_layers=4, intermediate_size=512, num_attention_heads=4, num_key_value_heads=2,
+        num_local_experts=8, num_experts_per_tok=2, rope_parameters={"rope_type": "default", "rope_theta": 1e6},
+    )  # fmt: skip
+    model = stirred(transformers.MixtralForCausalLM(config))
+    theirs = model.state_dict()
+    ours = renamed(theirs, {"embed": "model.embed_tokens", "norm": "model.norm", "head": "lm_head"})
+    for at in range(4):
+        here, attention, experts = f"model.layers.{at}", f"layers.{2 * at}", f"layers.{2 * at + 1}"
+        ours |= renamed(
+            theirs,
+            {
+                f"{attention}.norm": f"{here}.input_layernorm",
+                f"{attention}.mixer.out_proj": f"{here}.self_attn.o_proj",
+                f"{experts}.norm": f"{here}.post_attention_layernorm",
+                f"{experts}.mixer.router": f"{here}.mlp.gate",
+            },
+        )
+        ours |= joined(theirs, f"{attention}.mixer.qkv_proj", *(f"{here}.self_attn.{x}_proj" for x in "qkv"))
+        ours[f"{experts}.mixer.gate_up_proj.weight"] = theirs[f"{here}.mlp.experts.gate_up_proj"]
+        ours[f"{experts}.mixer.out_proj.weight"] = theirs[f"{here}.mlp.experts.down_proj"]
+    return model, ours
+
+
 DECODERS: dict[str, Callable[[], tuple[Any, Weights]]] = {
     "falcon-h1-like": falcon_h1,
     "gemma-2-like": gemma_2,
     "gpt-j-like": gpt_j,
     "gpt-neox-like": gpt_neox,
     "bloom-like": bloom,
+    "mixtral-like": mixtral,
 }
 
 
