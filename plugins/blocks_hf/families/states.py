@@ -40,25 +40,28 @@ def backbone(
     return {
         "d_model": config.size("hidden_size"),
         "vocab_size": config.size("vocab_size"),
-        "blocks": {name: blocks[name] for name in dict.fromkeys(order)},
+        "blocks": {name: block for name, block in blocks.items() if name in order},
         "model": model,
     }
 
 
 def layout(config: Config, **spellings: Mapping[str, str]) -> list[str]:
     """The kind of each block, from the keys that spell it: lists of names, or patterns of letters, that agree."""
-    said = {key: config.get(key, None) for key in spellings}
-    orders = [
-        [spellings[key].get(str(kind), "") for kind in kinds]
+    said = {key: config.get(key) for key in spellings if key in config.values} or {
+        next(iter(spellings)): None
+    }
+    orders = {
+        key: [spellings[key].get(str(kind), "") for kind in kinds] if isinstance(kinds, list | str) else []
         for key, kinds in said.items()
-        if isinstance(kinds, list | str) and kinds
-    ]
-    if orders and "" not in orders[0] and all(order == orders[0] for order in orders):
-        return orders[0]
-    key = next((key for key, kinds in said.items() if kinds is not None), next(iter(spellings)))
-    known = "; ".join(f"{key}: {', '.join(names)}" for key, names in spellings.items())
-    config.refuse(key, f"{key} = {said[key]!r:.60} does not say what each block is, as other keys do", known)
-    return ["ffn"]
+    }
+    first = next(iter(orders.values()))
+    for key, order in orders.items():
+        if not order or "" in order:
+            known = f"known: {', '.join(spellings[key])}"
+            config.refuse(key, f"{key} = {said[key]!r:.60} does not say what each block is", known)
+        elif order != first:
+            config.refuse(key, f"{key} = {said[key]!r:.60}, where {next(iter(orders))} says otherwise")
+    return [kind or "ffn" for kind in first] or ["ffn"]
 
 
 def found_backbone(importer: Importer, found: Found) -> Tree:
