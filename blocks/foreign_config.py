@@ -87,6 +87,8 @@ class Config:
     ) -> None:
         self.values, self.defaults, self.names, self.path = values, defaults, frozenset(names), path
         self.findings: list[Finding] = []
+        self.notes: list[str] = []
+        """What is to be known of results that differ from the other library's somewhere."""
         self.copies: set[str] = set()
         """Names of tensors that repeat another one, to which they are tied."""
         self._equal = equal
@@ -214,6 +216,11 @@ class Config:
     def refuse(self, key: str, message: str, help: str | None = None) -> None:
         """Report a value that a recipe cannot say."""
         self._add("B1003", message, key, help)
+
+    def note(self, text: str) -> None:
+        """Say where results differ from the other library's, and why."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     def unread(self, harmless: Collection[str] = ()) -> Iterator[Finding]:
         """A finding for each key that nobody asked for and that may change results."""

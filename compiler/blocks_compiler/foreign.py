@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from blocks import BuildError, Plan, Recipe, RecipeError, Registry
@@ -111,14 +112,18 @@ def recipe_of(
     document: Document | None = None,
     about: str = "",
 ) -> tuple[str, Recipe]:
-    """The recipe of a config, as text and read again. Raises BuildError with every key that is not understood."""
+    """The recipe of a config, as text and read again; on top `about`, and where its results differ from elsewhere.
+
+    Raises BuildError with every key that is not understood.
+    """
     from blocks.api import load
 
     tree = importer.recipe(config)
     findings = [*config.all_findings(), *config.unread({*importer.harmless, *ignore})]
     if findings:
         raise _wrong(findings, file, document)
-    text = recipe_text({"recipe": name} | tree, registry, about)
+    notes = (line for note in config.notes for line in wrap(note, 100))
+    text = recipe_text({"recipe": name} | tree, registry, "\n".join((*about.splitlines(), *notes)))
     try:
         recipe = load(text)
         recipe.plan(registry=registry)

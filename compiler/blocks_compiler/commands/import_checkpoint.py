@@ -56,6 +56,8 @@ def run(args: Namespace) -> int:
     if args.weights is not None:
         print(f"weights  {args.weights / 'model.safetensors'}")
         print(f"beside   {', '.join(foreign.companions) or 'no tokenizer'}")
+    for note in foreign.config.notes:
+        print(f"note     {note}")
     if spare:
         print(
             f"left out {len(spare)} tensors of other heads: {', '.join(spare[:4])}{' …' * (len(spare) > 4)}"

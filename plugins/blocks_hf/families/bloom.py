@@ -10,6 +10,7 @@ from blocks.foreign_config import Config
 from blocks.importer import Importer, Rule, Tree, by_head
 from blocks.spelling import spelled
 from blocks_hf.families.common import Found, get
+from blocks_hf.families.decoders import causal_lm
 
 
 class Bloom(Importer):
@@ -39,8 +40,6 @@ class Bloom(Importer):
         }  # fmt: skip
         ffn = {"mixer": "mlp", "activation": "gelu_tanh", "bias": True}
         order = ["attention", "ffn"] * _size(config, "n_layer", "num_hidden_layers")
-        table = "transformer.word_embeddings.weight"
-        head = [{"head": {"lm": {"tied": config.tied("lm_head.weight", table)}}}] if self.head(config) else []
         return {
             "d_model": d_model,
             "vocab_size": config.size("vocab_size"),
@@ -50,7 +49,7 @@ class Bloom(Importer):
                 {"norm": norm},
                 {"stack": spelled(order) | {"norm": norm}},
                 {"norm": norm},
-                *head,
+                *causal_lm(self, config, table="transformer.word_embeddings.weight"),
             ],
         }
 

@@ -39,6 +39,10 @@ _FACTORS = {
     "beta_slow": "beta_slow",
 }
 """Keys of a scaling -> options of ours."""
+_DYNAMIC = (
+    "Dynamic scaling: beyond {} tokens a token turns by the length up to it, so that prompts and steps agree; "
+    "transformers turns a whole prompt by its own length, and agrees with this step by step alone."
+)
 
 
 def rope(
@@ -69,6 +73,7 @@ def rope(
             said.only("partial_rotary_factor", 1.0, 1)
         if scaling == "dynamic":
             said.only("original_max_position_embeddings", longest)
+            config.note(_DYNAMIC.format(longest))
         if scaling != "none":
             options |= {ours: said.get(theirs) for theirs, ours in _FACTORS.items() if theirs in said.values}
             options["factor"] = float(said.number("factor"))

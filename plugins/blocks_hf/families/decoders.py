@@ -115,13 +115,23 @@ def decoder(
     }
 
 
-def causal_lm(importer: Importer, config: Config, *, tied: bool = False, **options: Any) -> list[Tree]:
-    """The head's stage, if the checkpoint has one; `tied` is what the family's configs leave unsaid."""
+def causal_lm(
+    importer: Importer,
+    config: Config,
+    *,
+    tied: bool = False,
+    head: str = "lm_head.weight",
+    table: str = "model.embed_tokens.weight",
+    **options: Any,
+) -> list[Tree]:
+    """The head's stage, if the checkpoint has one; `tied` is what the family's configs leave unsaid.
+
+    `head` and `table` are names of tensors.
+    """
     if not importer.head(config):
         config.get("tie_word_embeddings", None)
         return []
-    own = config.tied("lm_head.weight", "model.embed_tokens.weight", tied)
-    return [{"head": {"lm": {"tied": own, **options}}}]
+    return [{"head": {"lm": {"tied": config.tied(head, table, tied), **options}}}]
 
 
 # Names of tensors

@@ -10,6 +10,7 @@ from blocks.foreign_config import Config
 from blocks.importer import Importer, Rule, Tree, transposed
 from blocks.spelling import spelled
 from blocks_hf.families.common import ACTIVATIONS, Found, get, swapped
+from blocks_hf.families.decoders import causal_lm
 
 
 class GPT2(Importer):
@@ -46,8 +47,6 @@ class GPT2(Importer):
             "activation": config.choice("activation_function", ACTIVATIONS),
             "bias": True,
         }
-        tied = config.tied("lm_head.weight", "transformer.wte.weight")
-        head = [{"head": {"lm": {"tied": tied}}}] if self.head(config) else []
         return {
             "d_model": config.size("n_embd"),
             "vocab_size": config.size("vocab_size"),
@@ -57,7 +56,7 @@ class GPT2(Importer):
                 {"position": {"learned": {"max_len": config.size("n_positions")}}},
                 {"stack": spelled(["attention", "ffn"] * config.size("n_layer")) | {"norm": norm}},
                 {"norm": norm},
-                *head,
+                *causal_lm(self, config, table="transformer.wte.weight"),
             ],
         }
 

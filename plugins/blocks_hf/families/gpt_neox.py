@@ -10,6 +10,7 @@ from blocks.foreign_config import Config
 from blocks.importer import Importer, Rule, Tree, by_head
 from blocks.spelling import spelled
 from blocks_hf.families.common import ACTIVATIONS, Found, get, rope, rope_parameters, rotary_channels, swapped
+from blocks_hf.families.decoders import causal_lm
 
 
 class GPTNeoX(Importer):
@@ -50,7 +51,6 @@ class GPTNeoX(Importer):
             blocks = {name: block | {"norm": norm} for name, block in blocks.items()}
             blocks["both"] = {"parallel": ["attention", "ffn"]}
         order = (["both"] if beside else ["attention", "ffn"]) * config.size("num_hidden_layers")
-        tied = config.tied("embed_out.weight", "gpt_neox.embed_in.weight") if self.head(config) else None
         return {
             "d_model": d_model,
             "vocab_size": config.size("vocab_size"),
@@ -59,7 +59,7 @@ class GPTNeoX(Importer):
                 {"embed": "tokens"},
                 {"stack": spelled(order) | ({} if beside else {"norm": norm})},
                 {"norm": norm},
-                *([] if tied is None else [{"head": {"lm": {"tied": tied}}}]),
+                *causal_lm(self, config, head="embed_out.weight", table="gpt_neox.embed_in.weight"),
             ],
         }
 

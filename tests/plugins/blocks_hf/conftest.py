@@ -4,8 +4,10 @@ import importlib.util
 import logging
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -39,6 +41,12 @@ def quiet() -> None:
 def measure() -> ModuleType:
     """What is measured of a peer."""
     return importlib.import_module("measure")
+
+
+@pytest.fixture(scope="session")
+def peers() -> Callable[[str], Any]:
+    """The peers of a family."""
+    return lambda family: load(HERE / "peers" / f"{family}.py").PEERS
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

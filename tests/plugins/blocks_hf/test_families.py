@@ -5,6 +5,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 import blocks
 from blocks_compiler.foreign import open_checkpoint
@@ -27,3 +28,17 @@ def test_peer(peer: Any, measure: ModuleType, tmp_path: Path) -> None:
     assert decoded is None or set(decoded.values()) == {measure.TOKENS}, decoded
     trip = measure.round_trip(ours, theirs, there, tmp_path / "back")
     assert all(trip.values()), trip
+
+
+@pytest.mark.parametrize(
+    "family", ["bloom", "gemma2", "gpt2", "gpt_neox", "llama", "olmo2", "phi3", "qwen2", "qwen3"]
+)
+def test_the_base_alone(family: str, peers: Any, measure: ModuleType, tmp_path: Path) -> None:
+    """A checkpoint without a head, whose names have no prefix, gives the last hidden states."""
+    theirs = peers(family)[0].model().base_model
+    theirs.save_pretrained(tmp_path)
+    ours = blocks.from_pretrained(tmp_path).eval()
+    tokens, mask = measure.batch(theirs.config.vocab_size)
+    with torch.no_grad():
+        expected = theirs(tokens, attention_mask=mask.long()).last_hidden_state
+        assert measure.relative(ours(tokens, None, mask)[0], expected, mask) <= 2e-5
