@@ -15,10 +15,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 HERE = Path(__file__).parents[3] / "benchmarks" / "interchange"
 
 
+if str(HERE) not in sys.path:
+    sys.path.append(str(HERE))
+
+
 def load(path: Path) -> ModuleType:
     """A file without a package, under a name that nothing else has."""
-    if str(HERE) not in sys.path:
-        sys.path.append(str(HERE))
     spec = importlib.util.spec_from_file_location(f"interchange_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
