@@ -311,8 +311,9 @@ def test_bert() -> None:
         weights |= encoder_layer(theirs, f"bert.encoder.layer.{at}", at)
     model = filled("bert-like", weights)
     tokens, mask = batch()
-    outputs, _ = model(tokens, None, mask)
-    expected = bert(tokens, attention_mask=mask.long())
+    types = (torch.arange(tokens.shape[1]) >= 8).long().expand_as(tokens)  # two sentences
+    outputs, _ = model(tokens, None, mask, types=types)
+    expected = bert(tokens, attention_mask=mask.long(), token_type_ids=types)
     assert_same(outputs["words"], expected.prediction_logits, mask)
     assert_same(outputs["next"], expected.seq_relationship_logits)
 
