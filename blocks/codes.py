@@ -445,6 +445,15 @@ CODES: dict[str, Code] = {
         wrong="- embed: {patches: {image_size: 224, patch_size: 16}}\n...\n- position: {learned: {max_len: 196}}",
         right="- embed: {patches: {image_size: 224, patch_size: 16}}\n...\n- position: {learned: {max_len: 197}}",
     ),
+    "B0348": Code(
+        "LongRoPE without a factor for each pair",
+        "LongRoPE divides the frequency of each pair of channels by a number of its own (Ding et al. 2024, "
+        "arXiv:2402.13753), so there are half as many of them as channels turn.",
+        wrong="rope: {rotary_dim: 4, scaling: longrope, factor: 4, original_max_len: 4096, short_factor: [1], "
+        "long_factor: [2, 3]}",
+        right="rope: {rotary_dim: 4, scaling: longrope, factor: 4, original_max_len: 4096, short_factor: [1, 1], "
+        "long_factor: [2, 3]}",
+    ),
     "B0350": Code(
         "a memory is missing",
         "The mixer works on the annotations of another stream, and `memory:` says which one.",

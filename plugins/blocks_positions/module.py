@@ -217,3 +217,54 @@ class Llama3RoPE(RoPE):
         kept = (turns - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor)
         kept = kept.clamp(0, 1)
         return (1 - kept) * freq / self.factor + kept * freq
+
+
+class LongRoPE(RoPE):
+    """Rotary positions with LongRoPE: each pair is slowed down by a factor of its own, and attention is sharpened.
+
+    The first `long_after` tokens of a sequence turn by `short_factor`, those after them by `long_factor`, each
+    [R/2]; None: `original_max_len`. Which one a token turns by depends on its position alone, so one call,
+    chunks and single steps agree. Queries and keys are multiplied by `attention_factor`; None:
+    sqrt(1 + ln(factor) / ln(original_max_len)). Ding et al. 2024, LongRoPE, arXiv:2402.13753, equation 2 and
+    section 3; Abdin et al. 2024, Phi-3, arXiv:2404.14219, section 2.
+    """
+
+    def __init__(
+        self,
+        head_dim: int,
+        *,
+        theta: float = 10000.0,
+        rotary_dim: int | None = None,
+        interleaved: bool = False,
+        factor: float,
+        original_max_len: int,
+        short_factor: tuple[float, ...],
+        long_factor: tuple[float, ...],
+        long_after: int | None = None,
+        attention_factor: float | None = None,
+    ) -> None:
+        super().__init__(head_dim, theta=theta, rotary_dim=rotary_dim, interleaved=interleaved)
+        self.short_factor, self.long_factor = short_factor, long_factor
+        self.long_after = original_max_len if long_after is None else long_after
+        if attention_factor is None:
+            attention_factor = math.sqrt(1 + math.log(factor) / math.log(original_max_len))
+        self.attention_factor = attention_factor
+        for name, factors in (("short_factor", short_factor), ("long_factor", long_factor)):
+            if len(factors) != self.rotary_dim // 2:
+                raise ValueError(
+                    f"{name} has {len(factors)} numbers, and {self.rotary_dim // 2} pairs of channels turn"
+                )
+
+    def frequencies(self, position: Tensor) -> Tensor:
+        """Return the R/2 rotations per token of each position, in radians, as [.., T, 1, R/2]."""
+        freq = super().frequencies(position)
+        short, long = (
+            freq / torch.tensor(factors, device=position.device, dtype=position.dtype)
+            for factors in (self.short_factor, self.long_factor)
+        )
+        return torch.where(position < self.long_after, short, long)
+
+    def waves(self, position: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the cosines and the signed sines [.., T, 1, R], times `attention_factor`."""
+        cos, sin = super().waves(position)
+        return cos * self.attention_factor, sin * self.attention_factor

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
 from blocks import Call, Complaint, Cost, D, Position, Sizes
-
-SCALINGS: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
-    "none": ("RoPE", (), ()),
-    "linear": ("LinearScaledRoPE", ("factor",), ()),
-    "dynamic": ("DynamicRoPE", ("factor", "original_max_len"), ()),
-    "yarn": ("YarnRoPE", ("factor", "original_max_len"), ("attention_factor", "beta_fast", "beta_slow")),
-    "llama3": (
-        "Llama3RoPE", ("factor", "low_freq_factor", "high_freq_factor", "original_max_len"), (),
-    ),
-}  # fmt: skip
-"""Of each scaling: its class, the options that it needs, and those that it can have."""
-
-SCALING_OPTIONS = (
-    "factor", "low_freq_factor", "high_freq_factor", "original_max_len", "attention_factor", "beta_fast", "beta_slow",
-)  # fmt: skip
+from blocks_positions.scalings import SCALING_OPTIONS, SCALINGS, Factors, bounds
 
 
 class RoPE(Position):
@@ -37,6 +23,9 @@ class RoPE(Position):
     arXiv:2309.00071, section 3.4).
     llama3: low frequencies are divided by `factor`, high ones kept, between them interpolated
     (Grattafiori et al. 2024, arXiv:2407.21783).
+    longrope: each pair has divisors of its own, one up to `long_after` tokens and one after them, and attention is
+    sharpened (Ding et al. 2024, arXiv:2402.13753). transformers turns all tokens of a call by the long divisors once
+    it reaches beyond `original_max_len`: it agrees with this up to that length, and beyond it with `long_after: 0`.
     """
 
     where = "heads"
@@ -48,7 +37,7 @@ class RoPE(Position):
     interleaved: bool = Field(
         False, description="pairs are neighbours (RoFormer, GPT-J), not halves of the head (GPT-NeoX, Llama)"
     )
-    scaling: Literal["none", "linear", "dynamic", "yarn", "llama3"] = Field(
+    scaling: Literal["none", "linear", "dynamic", "yarn", "longrope", "llama3"] = Field(
         "none", description="how longer contexts are reached"
     )
     factor: float | None = Field(None, ge=1, description="how many times longer the context becomes")
@@ -59,16 +48,29 @@ class RoPE(Position):
         None, gt=0, description="llama3: wavelengths below L / this are kept"
     )
     original_max_len: int | None = Field(
-        None, gt=0, description="dynamic, yarn, llama3: context L of the unscaled model, in tokens"
+        None, gt=0, description="dynamic, yarn, longrope, llama3: context L of the unscaled model, in tokens"
     )
     attention_factor: float | None = Field(
-        None, gt=0, description="yarn: multiplies queries and keys; default: 0.1 ln(factor) + 1"
+        None,
+        gt=0,
+        description="yarn, longrope: multiplies queries and keys; default: 0.1 ln(factor) + 1 in yarn, "
+        "sqrt(1 + ln(factor) / ln(L)) in longrope",
     )
     beta_fast: float | None = Field(
         None, gt=0, description="yarn: pairs with more turns in L tokens are kept; default: 32"
     )
     beta_slow: float | None = Field(
         None, gt=0, description="yarn: pairs with fewer turns in L tokens are divided; default: 1"
+    )
+
+    short_factor: Factors | None = Field(
+        None, description="longrope: divisors of the frequencies in the first tokens, one a pair of channels"
+    )
+    long_factor: Factors | None = Field(None, description="longrope: the same for the tokens after those")
+    long_after: int | None = Field(
+        None,
+        ge=0,
+        description="longrope: tokens of a sequence that turn by short_factor; 0: none; default: original_max_len",
     )
 
     def check(self, sizes: Sizes) -> Iterator[Complaint]:
@@ -98,56 +100,16 @@ class RoPE(Position):
                     "scaling", f"{self.scaling} scaling needs {name}", help=f"add {name}", code="B0202"
                 )
         if not missing:
-            yield from self._check_bounds(rotary)
+            yield from bounds(self, rotary)
 
-    def _check_bounds(self, rotary: int) -> Iterator[Complaint]:
-        """What is wrong among the options of a scaling that has all it needs."""
-        if self.scaling == "dynamic" and rotary == 2:
-            yield Complaint(
-                "rotary_dim",
-                "dynamic scaling slows all pairs of channels but the fastest, and of 2 channels none is left",
-                help="rotate at least 4 channels, or use scaling: linear",
-                code="B0342",
-            )
-        bounds = {"llama3": ("low_freq_factor", "high_freq_factor"), "yarn": ("beta_slow", "beta_fast")}
-        if self.scaling not in bounds:
-            return
-        bound = self._filled()
-        (lower, low), (upper, high) = ((name, getattr(bound, name)) for name in bounds[self.scaling])
-        if low >= high:
-            yield Complaint(
-                upper if getattr(self, lower) is None else lower,
-                f"{lower} = {low:g} is not below {upper} = {high:g}",
-                label="nothing lies between the two",
-                help=f"{self.scaling} interpolates between them; common are "
-                + ("1 and 4" if self.scaling == "llama3" else "1 and 32"),
-                code="B0337",
-                related=(upper,) if getattr(self, lower) is not None else (),
-            )
-        elif self.scaling == "yarn":
-            yield from bound._check_yarn()
-
-    def _check_yarn(self) -> Iterator[Complaint]:
-        assert self.original_max_len is not None
-        assert self.beta_slow is not None
-        shortest = math.floor(2 * math.pi * self.beta_slow) + 1
-        if self.theta <= 1:
-            yield Complaint(
-                "theta",
-                f"YaRN needs a theta above 1: with {self.theta:g} no pair of channels turns more slowly than another",
-                help="10000 is common",
-                code="B0343",
-            )
-        elif self.original_max_len < shortest:
-            yield Complaint(
-                "original_max_len",
-                f"{self.original_max_len} tokens are too few for a pair of channels to turn beta_slow = "
-                f"{self.beta_slow:g} times",
-                help=f"YaRN needs an original_max_len of at least {shortest}",
-                code="B0343",
-            )
-
-    def _filled(self) -> Self:
+    def filled(self) -> Self:
+        """The same with the usual values of what its scaling can have."""
+        if self.scaling == "longrope" and self.factor and self.original_max_len:
+            sharper = self.attention_factor
+            if sharper is None:
+                sharper = math.sqrt(1 + math.log(self.factor) / math.log(self.original_max_len))
+            after = self.original_max_len if self.long_after is None else self.long_after
+            return self.model_copy(update={"attention_factor": sharper, "long_after": after})
         if self.scaling != "yarn":
             return self
         usual = 0.1 * math.log(self.factor) + 1 if self.factor else None
@@ -160,7 +122,7 @@ class RoPE(Position):
         )
 
     def bind(self, sizes: Sizes) -> Self:
-        return self._filled()
+        return self.filled()
 
     def call(self, width: int) -> Call:
         options: dict[str, Any] = {"theta": self.theta}

@@ -94,6 +94,16 @@ test_low_rank = conformance(LowRank(rank=4), d_model=16)
 test_dynamic_rope = conformance(
     MultiHead(n_heads=2, position=RoPE(scaling="dynamic", factor=2.0, original_max_len=8)), d_model=32
 )
+test_longrope = conformance(
+    MultiHead(
+        n_heads=2, head_dim=12,
+        position=RoPE(
+            scaling="longrope", rotary_dim=8, factor=4.0, original_max_len=8, short_factor=(1.0, 1.1, 1.0, 1.4),
+            long_factor=(1.0, 2.5, 8.0, 30.0),
+        ),
+    ),
+    d_model=32,
+)  # fmt: skip
 test_yarn_over_neighbours = conformance(
     MultiHead(n_heads=2, position=RoPE(scaling="yarn", factor=2.0, original_max_len=32, interleaved=True)),
     d_model=32,

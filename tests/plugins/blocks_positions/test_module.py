@@ -2,13 +2,15 @@
 
 import pytest
 import torch
-from transformers import GPTNeoXConfig, LlamaConfig
+from transformers import GPTNeoXConfig, LlamaConfig, Phi3Config
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.models.gpt_neox import modeling_gpt_neox as neox
 from transformers.models.llama import modeling_llama as llama
+from transformers.models.phi3 import modeling_phi3 as phi3
 
-from blocks_positions.module import DynamicRoPE, LinearScaledRoPE, Llama3RoPE, RoPE, YarnRoPE
+from blocks_positions.module import DynamicRoPE, LinearScaledRoPE, Llama3RoPE, LongRoPE, RoPE, YarnRoPE
 
+LONG = {"short_factor": (1.0, 1.1, 1.0, 1.4), "long_factor": (1.0, 2.5, 8.0, 30.0)}
 LLAMA3 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
 
 
@@ -190,10 +192,105 @@ def test_dynamic_is_plain_up_to_the_original_length_and_the_same_in_chunks():
         assert torch.equal(torch.cat(parts, dim=1), whole)
 
 
+def phi3_config(part=1.0, max_len=128, **rope):
+    return Phi3Config(
+        hidden_size=16, num_attention_heads=2, max_position_embeddings=max_len, original_max_position_embeddings=16,
+        rope_parameters={
+            "rope_type": "longrope", "rope_theta": 1e4, "partial_rotary_factor": part,
+            "short_factor": list(LONG["short_factor"]), "long_factor": list(LONG["long_factor"]), **rope,
+        },
+        pad_token_id=None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("longer", [{}, {"max_len": 16}, {"factor": 5.0}, {"attention_factor": 1.3}])
+def test_longrope_has_transformers_frequencies_and_temperature(longer):
+    config = phi3_config(**longer)
+    factor = longer.get("factor", longer.get("max_len", 128) / 16)
+    ours = LongRoPE(
+        8, factor=factor, original_max_len=16, attention_factor=longer.get("attention_factor"), **LONG
+    )
+    for length in (1, 16, 17, 100):
+        freq, sharper = ROPE_INIT_FUNCTIONS["longrope"](config, torch.device("cpu"), seq_len=length)
+        last = ours.frequencies(torch.tensor([[[length - 1.0]]]))[0, 0]
+        torch.testing.assert_close(last, freq, rtol=1e-6, atol=0)
+        assert ours.attention_factor == pytest.approx(sharper, rel=1e-12)
+
+
+@pytest.mark.parametrize("length", [1, 16, 17, 60])
+def test_longrope_is_phi3s_up_to_the_original_length_and_beyond_it_with_long_factors_alone(length):
+    theirs = phi3.Phi3RotaryEmbedding(phi3_config())
+    q, k, positions = torch.randn(2, length, 2, 8), torch.randn(2, length, 1, 8), torch.arange(length)
+    cos, sin = theirs(q, positions[None])
+    wanted = phi3.apply_rotary_pos_emb(q, k, cos, sin, unsqueeze_dim=2)
+    options = {"factor": 8.0, "original_max_len": 16, **LONG}
+    by_place, long = LongRoPE(8, **options), LongRoPE(8, long_after=0, **options)
+    same, other = (by_place, long) if length <= 16 else (long, by_place)
+    for a, b in zip(same(q, k, positions), wanted, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+    if length > 1:
+        assert not torch.allclose(other(q, k, positions)[0], wanted[0], atol=1e-3)
+
+
+def test_longrope_in_chunks_is_longrope_in_one_call():
+    q, positions = torch.randn(2, 40, 2, 8, dtype=torch.float64), torch.arange(40)
+    ours = LongRoPE(8, factor=8.0, original_max_len=16, **LONG)
+    whole, _ = ours(q, q, positions)
+    for size in (1, 7, 16):
+        parts = [
+            ours(q[:, i : i + size], q[:, i : i + size], positions[i : i + size])[0]
+            for i in range(0, 40, size)
+        ]
+        assert torch.equal(torch.cat(parts, dim=1), whole)
+
+
+@pytest.mark.parametrize(
+    ("cls", "options", "theirs"),
+    [
+        (RoPE, {}, {"rope_type": "default"}),
+        (LinearScaledRoPE, {"factor": 4.0}, {"rope_type": "linear", "factor": 4.0}),
+        (DynamicRoPE, {"factor": 4.0, "original_max_len": 32}, {"rope_type": "dynamic", "factor": 4.0}),
+        (
+            YarnRoPE,
+            {"factor": 4.0, "original_max_len": 64},
+            {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64},
+        ),
+        (
+            Llama3RoPE,
+            {"original_max_len": 64, **LLAMA3},
+            {"rope_type": "llama3", "original_max_position_embeddings": 64, **LLAMA3},
+        ),
+        (
+            LongRoPE,
+            {"factor": 2.0, "original_max_len": 16, "long_after": 0, **LONG},
+            {"rope_type": "longrope", "factor": 2.0, "original_max_position_embeddings": 16, **LONG},
+        ),
+    ],
+)
+def test_every_scaling_can_turn_a_part_of_the_channels(cls, options, theirs):
+    config = llama_config(16, max_len=32, rope_theta=1e4, partial_rotary_factor=0.5, **theirs)
+    q, k, positions = torch.randn(2, 40, 2, 16), torch.randn(2, 40, 1, 16), torch.arange(40)
+    if theirs["rope_type"] == "default":  # in transformers a family's own affair
+        freq, sharper = 1e4 ** (-torch.arange(4) / 4), 1.0
+    else:
+        freq, sharper = ROPE_INIT_FUNCTIONS[theirs["rope_type"]](config, torch.device("cpu"), seq_len=40)
+    ours = cls(16, theta=1e4, rotary_dim=8, **options)
+    whole = cls(8, theta=1e4, **options)
+    torch.testing.assert_close(ours.frequencies(torch.tensor([[[39.0]]])).flatten(), freq, rtol=1e-6, atol=0)
+    for x, turned, alone in zip(
+        (q, k), ours(q, k, positions), whole(q[..., :8], k[..., :8], positions), strict=True
+    ):
+        assert torch.equal(turned[..., 8:], x[..., 8:])
+        assert torch.equal(turned[..., :8], alone)
+        norms = turned[..., :8].norm(dim=-1) / x[..., :8].norm(dim=-1)
+        torch.testing.assert_close(norms, torch.full_like(norms, sharper))
+
+
 @pytest.mark.parametrize("make", [
     lambda **o: LinearScaledRoPE(8, factor=2.0, **o),
     lambda **o: DynamicRoPE(8, factor=2.0, original_max_len=4, **o),
     lambda **o: YarnRoPE(8, factor=2.0, original_max_len=64, **o),
+    lambda **o: LongRoPE(8, factor=2.0, original_max_len=4, **LONG, **o),
     lambda **o: Llama3RoPE(8, **o),
 ])  # fmt: skip
 def test_every_scaling_turns_neighbours_too(make):
@@ -210,6 +307,10 @@ def test_every_scaling_turns_neighbours_too(make):
         (lambda: YarnRoPE(8, factor=2.0, original_max_len=64, beta_fast=1.0), "not below"),
         (lambda: YarnRoPE(8, factor=2.0, original_max_len=6), "above 2 pi"),
         (lambda: YarnRoPE(8, theta=1.0, factor=2.0, original_max_len=64), "theta above 1"),
+        (
+            lambda: LongRoPE(16, factor=2.0, original_max_len=4, **LONG),
+            "short_factor has 4 numbers, and 8 pairs",
+        ),
     ],
 )
 def test_scalings_that_cannot_be_are_refused(make, words):
@@ -245,6 +346,7 @@ def test_no_token_and_no_row_are_possible(interleaved):
 @pytest.mark.parametrize("rope", [
     RoPE(8, interleaved=True), DynamicRoPE(8, factor=2.0, original_max_len=4),
     YarnRoPE(8, factor=2.0, original_max_len=64, rotary_dim=4),
+    LongRoPE(8, factor=2.0, original_max_len=4, **LONG),
 ])  # fmt: skip
 def test_they_compile_and_export(rope):
     q, k, positions = torch.randn(2, 5, 2, 8), torch.randn(2, 5, 1, 8), torch.arange(5)

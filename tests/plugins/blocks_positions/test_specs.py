@@ -11,6 +11,7 @@ from blocks_positions.specs import ALiBi, Learned, Relative, RoPE, Sinusoidal
 HEAD = Sizes(d_model=64)
 LLAMA3 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_len": 8192}
 YARN = {"factor": 4.0, "original_max_len": 2048}
+LONG = {"short_factor": (1.0,) * 32, "long_factor": (2.0,) * 32}
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,7 @@ YARN = {"factor": 4.0, "original_max_len": 2048}
         (RoPE(interleaved=True), "RoPE", {"theta": 10000.0, "interleaved": True}),
         (RoPE(scaling="dynamic", **YARN), "DynamicRoPE", {"theta": 10000.0, **YARN}),  # type: ignore[arg-type]
         (RoPE(scaling="yarn", **YARN), "YarnRoPE", {"theta": 10000.0, **YARN}),  # type: ignore[arg-type]
+        (RoPE(scaling="longrope", **YARN, **LONG), "LongRoPE", {"theta": 10000.0, **YARN, **LONG}),  # type: ignore[arg-type]
         (RoPE(scaling="llama3", **LLAMA3), "Llama3RoPE", {"theta": 10000.0, **LLAMA3}),  # type: ignore[arg-type]
     ],
 )
@@ -56,6 +58,15 @@ def test_the_module_is_that_of_the_scaling(rope: RoPE, target: str, options: dic
         (RoPE(scaling="yarn", factor=2.0, original_max_len=7), 64, []),
         (RoPE(scaling="llama3", **{**LLAMA3, "low_freq_factor": 4.0}), 64, [("B0337", "low_freq_factor")]),
         (RoPE(attention_factor=1.0), 64, [("B0312", "attention_factor")]),
+        (RoPE(scaling="longrope", **YARN), 64, [("B0202", "scaling")] * 2),
+        (RoPE(scaling="longrope", **YARN, **LONG), 62, [("B0348", "short_factor"), ("B0348", "long_factor")]),
+        (RoPE(scaling="longrope", rotary_dim=64, **YARN, **LONG), 128, []),
+        (RoPE(scaling="longrope", factor=2.0, original_max_len=1, **LONG), 64, [("B0348", "original_max_len")]),
+        (
+            RoPE(scaling="longrope", factor=2.0, original_max_len=1, attention_factor=1.0, long_after=0, **LONG),
+            64, [],
+        ),
+        (RoPE(long_after=0), 64, [("B0312", "long_after")]),
     ],
 )  # fmt: skip
 def test_complaints(rope: RoPE, width: int, findings: list[tuple[str, str]]) -> None:
@@ -84,6 +95,32 @@ def test_yarn_says_its_defaults_once_bound() -> None:
         == 1.0
     )
     assert RoPE().bind(HEAD) == RoPE()
+
+
+def test_longrope_says_its_defaults_once_bound() -> None:
+    bound = RoPE(scaling="longrope", **YARN, **LONG).bind(HEAD)  # type: ignore[arg-type]
+    assert bound.attention_factor == pytest.approx(1.0871, abs=1e-4)
+    assert bound.long_after == 2048
+    none = RoPE(scaling="longrope", attention_factor=1.0, long_after=0, **YARN, **LONG).bind(HEAD)  # type: ignore[arg-type]
+    assert (none.attention_factor, none.long_after) == (1.0, 0)
+
+
+def test_lists_of_a_recipe_are_numbers() -> None:
+    recipe = blocks.load(
+        """
+        recipe: r
+        d_model: 32
+        vocab_size: 9
+        blocks:
+          a: {mixer: multi_head, n_heads: 4, position: {rope: {rotary_dim: 4, scaling: longrope, factor: 2,
+              original_max_len: 8, short_factor: [1, 1.5], long_factor: [2, 3]}}}
+        model: [embed: tokens, stack: {layers: [a]}]
+        """
+    )
+    (layer,) = recipe.plan().layers
+    rope = layer.type.mixer.position  # type: ignore[attr-defined]
+    assert (rope.short_factor, rope.long_factor) == ((1.0, 1.5), (2.0, 3.0))
+    assert hash(rope) == hash(rope.model_copy())
 
 
 def test_a_bound_says_what_is_common() -> None:
