@@ -138,6 +138,10 @@ class Mixer(Component):
     One that reads another stream takes a fourth argument, `memory`: a pair of its values [B, S, memory_width] and
     a mask bool [B, S] or None; once a state is given, memory may be None and is not read. One that borrows keys and
     values takes the state that their owner has just returned.
+
+    A mask is bool [B, T], true at real tokens. One that is packed takes int64 as well: the number of each token's
+    document from 1 on, 0 at padding. Documents touch each other in nothing, not even a gradient; such a call takes
+    no state and leaves none that another would take. Who is not packed raises ValueError.
     """
 
     kind = "mixer"
@@ -236,6 +240,8 @@ class Position(Component):
 
     kind = "position"
     where: ClassVar[str] = "stream"
+    packed: ClassVar[bool] = False
+    """Whether its module starts anew in each document where a mask numbers them; asked of stages of a stream."""
 
 
 class Embedding(Component):
@@ -272,7 +278,7 @@ class Head(Component):
     kind = "head"
     requires: ClassVar[frozenset[str]] = frozenset()
     takes_mask: ClassVar[bool] = False
-    """Whether its module is called as `head(x, mask)`, mask bool [B, T] or None."""
+    """Whether its module is called as `head(x, mask)`, mask bool [B, T] or None; it then reads a row as a whole."""
     gives: ClassVar[str] = "logits"
     """What its output is called."""
 

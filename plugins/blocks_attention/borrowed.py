@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .heads import Heads, real_positions
+from .documents import real_positions, visible_keys
+from .heads import Heads
 from .module import KeyValueCache
 from .scores import lower_triangle
 
@@ -46,7 +47,7 @@ class BorrowedAttention(Heads):
         """Map x [B, T, D] to y [B, T, D].
 
         `kv` is what the owner has just returned: its last T tokens are those of x, its mask says which are
-        real. Raises ValueError without it, or with a state.
+        real, or of which document. Raises ValueError without it, or with a state.
         """
         if kv is None:
             raise ValueError("this attention has no keys of its own: give it the owner's state as kv")
@@ -57,7 +58,7 @@ class BorrowedAttention(Heads):
         if self.position_at is not None:
             positions = real_positions(kv.mask, S - T, S, x.device)
         q = self.queries(x, positions)
-        visible = None if kv.mask is None else kv.mask[:, None, None, :]
+        visible = visible_keys(kv.mask, T)
         is_causal = not torch.compiler.is_exporting() and S == T and visible is None
         if T != 1 and not is_causal:
             earlier = lower_triangle(T, S, x.device)

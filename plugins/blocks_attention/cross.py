@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .documents import is_packed, same_document
 from .heads import Heads
 from .module import KeyValueCache
 
@@ -42,17 +43,26 @@ class CrossAttention(Heads):
         state: KeyValueCache | None = None,
         mask: Tensor | None = None,
         memory: tuple[Tensor, Tensor | None] | None = None,
-    ) -> tuple[Tensor, KeyValueCache]:
-        """Map x [B, T, D] to y [B, T, D]; padding in x touches no other token, so its mask is not read.
+    ) -> tuple[Tensor, KeyValueCache | None]:
+        """Map x [B, T, D] to y [B, T, D]; padding in x touches no other token, so a mask bool is not read.
 
         `memory` holds values [B, S, M] and a mask bool [B, S], true at real tokens, or None; it is read where
-        there is no state. Raises ValueError if there is neither.
+        there is no state. Where both masks are int64, a document reads that of its number in the memory, and
+        no state is left. Raises ValueError without memory and state, or where only one side is packed.
         """
+        packed = is_packed(mask)
+        if packed and state is not None:
+            raise ValueError("packed documents are given whole, without a state: start with state=None")
         if state is None:
             state = self.read(memory)
+        if packed != is_packed(state.mask):
+            raise ValueError("packed documents read a packed memory: both masks are int64, or neither is")
         q = self.normed(self.q_norm, self.q_proj(x).unflatten(-1, (self.n_heads, self.head_dim)))
         visible = None if state.mask is None else state.mask[:, None, None, :]
-        return self.out_proj(self.attend(q, state.keys, state.values, visible)), state
+        if packed and mask is not None and state.mask is not None:
+            visible = same_document(mask, state.mask)[:, None]
+        y = self.out_proj(self.attend(q, state.keys, state.values, visible))
+        return y, None if packed else state
 
     def read(self, memory: tuple[Tensor, Tensor | None] | None) -> KeyValueCache:
         """Project the memory to keys and values."""

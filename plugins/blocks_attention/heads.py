@@ -27,7 +27,7 @@ class Heads(nn.Module):
     stream  its `encode(positions)` [.., T, D] is added to what queries and keys, not values, are projected
             from: Press et al. 2021, Shortformer, arXiv:2012.15832, section 4
 
-    Positions are int64 [T] or [B, T]: the real tokens before each token of its row.
+    Positions are int64 [T] or [B, T]: the real tokens before each token of its row, or of its document.
     """
 
     def __init__(
@@ -134,10 +134,3 @@ def join_masks(old: Tensor | None, n_old: int, new: Tensor | None, n_new: int) -
     if new is None:
         new = old.new_ones(old.shape[0], n_new)
     return torch.cat((old, new), dim=1)
-
-
-def real_positions(mask: Tensor | None, start: int, end: int, device: torch.device) -> Tensor:
-    """Return the real tokens before each of the T tokens from start to end, int64 [T] or [B, T]."""
-    if mask is None:
-        return torch.arange(start, end, device=device)
-    return (mask.cumsum(dim=1) - 1).clamp(min=0)[:, start:end]

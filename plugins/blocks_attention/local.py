@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .documents import in_order, is_packed, real_positions, visible_keys
 from .heads import SelfAttention
 from .neighbours import attend_blocks
 
@@ -18,7 +19,8 @@ class LocalAttention(SelfAttention):
 
     The first G real tokens see and are seen by all, with the projections of the others: Beltagy et al. 2020,
     Longformer, arXiv:2004.05150, section 3.1; Zaheer et al. 2020, BigBird, arXiv:2007.14062, section 2. More
-    than 3 (W + G) tokens are computed in blocks of W + G queries, so the cost is linear in T.
+    than 3 (W + G) tokens are computed in blocks of W + G queries, so the cost is linear in T; not those of packed
+    documents with global tokens, as each has its own.
     """
 
     def __init__(
@@ -48,21 +50,19 @@ class LocalAttention(SelfAttention):
             raise ValueError(f"window must be at least 1, not {window}")
 
     def forward(self, x: Tensor, state: None = None, mask: Tensor | None = None) -> tuple[Tensor, None]:
-        """Map x [B, T, D] to y [B, T, D]; mask bool [B, T], true at real tokens.
+        """Map x [B, T, D] to y [B, T, D]; mask bool [B, T], true at real tokens, or int64, their documents.
 
         Raises ValueError if given a state: it needs the whole sequence at once.
         """
         if state is not None:
             raise ValueError("bidirectional attention keeps no state: give it the whole sequence at once")
         T = x.shape[1]
-        positions, order = None, None
-        if self.position_at is not None:
-            positions = torch.arange(T, device=x.device)
+        mask, positions, order = in_order(mask), None, None
         if mask is not None:  # padding goes last, so that real tokens are neighbours
             mask, order = mask.sort(dim=1, stable=True, descending=True)
             x = x.gather(1, order[:, :, None].expand_as(x))
-            if positions is not None:
-                positions = positions.minimum(mask.sum(dim=1, keepdim=True) - 1).clamp(min=0)
+        if self.position_at is not None:
+            positions = real_positions(mask, 0, T, x.device)
         q, k, v = self.project(x, positions)
         y = self.out_proj(self.attend_window(q, k, v, mask, positions))
         if order is not None:
@@ -79,12 +79,14 @@ class LocalAttention(SelfAttention):
             positions = None
         elif positions is not None:
             at = positions, positions
-        real = None if mask is None else mask[:, None, None, :]
-        first = torch.arange(T, device=q.device) < G
-        if torch.compiler.is_exporting() or T <= 3 * (W + G):
+        seen, apart = visible_keys(mask, T), G > 0 and is_packed(mask)
+        if torch.compiler.is_exporting() or T <= 3 * (W + G) or apart:
             near = torch.ones(T, T, dtype=torch.bool, device=q.device).tril(W - 1).triu(1 - W)
-            visible = near | first | first[:, None]
-            return self.attend(q, k, v, visible if real is None else visible & real, at=at)
+            first = torch.arange(T, device=q.device) < G
+            if apart:
+                first = (real_positions(mask, 0, T, q.device) < G)[:, None]
+            visible = near | first[..., None, :] | first[..., :, None]
+            return self.attend(q, k, v, visible if seen is None else visible & seen, at=at)
         everywhere = torch.arange(G, device=q.device)[None] if G else None
         y = attend_blocks(
             self.attend, q, k, v, mask, W, ahead=True, everywhere=everywhere, positions=positions
@@ -92,4 +94,4 @@ class LocalAttention(SelfAttention):
         if not G:
             return y
         at = None if positions is None else (positions[..., :G], positions)
-        return torch.cat((self.attend(q[:, :G], k, v, real, at=at), y[:, G:]), dim=1)
+        return torch.cat((self.attend(q[:, :G], k, v, seen, at=at), y[:, G:]), dim=1)

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .heads import SelfAttention, join_masks, real_positions
+from .documents import in_order, real_positions, visible_keys
+from .heads import SelfAttention, join_masks
 from .scores import lower_triangle
 
 
@@ -18,7 +19,7 @@ class KeyValueCache(NamedTuple):
 
     keys: Tensor  # [B, K, S, P]
     values: Tensor  # [B, K, S, P]
-    mask: Tensor | None  # bool [B, S], true at real tokens; None: all are
+    mask: Tensor | None  # bool [B, S], true at real tokens; None: all are; int64: documents, for a borrower
 
 
 class Attention(SelfAttention):
@@ -50,12 +51,14 @@ class Attention(SelfAttention):
     def forward(
         self, x: Tensor, state: KeyValueCache | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, KeyValueCache | None]:
-        """Map x [B, T, D] to y [B, T, D]; mask bool [B, T], true at real tokens.
+        """Map x [B, T, D] to y [B, T, D]; mask bool [B, T], true at real tokens, or int64, their documents.
 
-        Raises ValueError if bidirectional attention is given a state: it needs the whole sequence at once.
+        Raises ValueError if bidirectional attention is given a state: it needs the whole sequence at once, as
+        packed documents do. Their keys and values can be borrowed, and are refused as a state.
         """
         if state is not None and not self.causal:
             raise ValueError("bidirectional attention keeps no state: give it the whole sequence at once")
+        mask = in_order(mask, state)
         T = x.shape[1]
         S = T
         if state is not None:
@@ -65,7 +68,7 @@ class Attention(SelfAttention):
         q, k, v = self.project(x, positions)
         if state is not None:
             k, v = torch.cat((state.keys, k), dim=2), torch.cat((state.values, v), dim=2)
-        visible = None if mask is None else mask[:, None, None, :]
+        visible = visible_keys(mask, T)
         is_causal = self.causal and state is None and mask is None
         if self.causal and not is_causal and T != 1:
             earlier = lower_triangle(T, S, x.device)

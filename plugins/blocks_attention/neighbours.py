@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .documents import is_packed, same_document
+
 
 def attend_blocks(
     attend: Callable[..., Tensor],
@@ -27,9 +29,10 @@ def attend_blocks(
     with `ahead` the W keys after.
 
     q [B, T, H, P]; k and v [B, K, S, P], at most C keys before those of the T queries; mask bool [B, S] or
-    None. A query sees the keys fewer than W places before it, and with `ahead` after it. `everywhere` int64
-    [B or 1, G]: places of keys that are seen from any distance, S or more where there is none. `positions` of
-    the keys, int64 [S] or [B, S], where they bias the scores. `attend` is called as `Heads.attend`.
+    None, or without `everywhere` documents int64 [B, S]. A query sees the keys fewer than W places before it,
+    and with `ahead` after it. `everywhere` int64 [B or 1, G]: places of keys that are seen from any distance,
+    S or more where there is none. `positions` of the keys, int64 [S] or [B, S], where they bias the scores.
+    `attend` is called as `Heads.attend`.
     """
     B, T, H, P = q.shape
     S, W = k.shape[2], window
@@ -50,7 +53,11 @@ def attend_blocks(
         .triu(1)
     )
     keys, values = cut(k.transpose(1, 2)), cut(v.transpose(1, 2))  # [B, N, L, K, P]
-    visible = near & cut(mask)[:, :, None, :]  # [B or 1, N, C, L]
+    seen = cut(mask)[:, :, None, :]
+    if is_packed(mask):
+        own = F.pad(mask[:, S - T :], (0, last)).view(B, N, C)
+        seen = same_document(own, seen[:, :, 0])
+    visible = near & seen  # [B or 1, N, C, L]
     if everywhere is not None:
         held = everywhere.clamp(max=S - 1)
         real = mask.gather(1, held.expand(mask.shape[0], -1)) & (everywhere < S)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .documents import is_packed, real_positions, visible_keys
 from .window import SlidingWindowAttention
 
 
@@ -17,7 +18,8 @@ class SinkAttention(SlidingWindowAttention):
 
     Xiao et al. 2023, StreamingLLM, arXiv:2309.17453, section 3. Positions are those of the tokens in their
     row, not places in the cache. The state holds at most G + W - 1 tokens, the first ones before the latest.
-    More than 2 (W + G) tokens are computed in blocks of W + G queries, so the cost is linear in T.
+    More than 2 (W + G) tokens are computed in blocks of W + G queries, so the cost is linear in T; not those of
+    packed documents, each of which has its own first G.
     """
 
     def __init__(self, d_model: int, *, window: int, global_tokens: int, **options: Any) -> None:
@@ -26,7 +28,12 @@ class SinkAttention(SlidingWindowAttention):
         self.reach = window + global_tokens
 
     def ranks(self, n_keys: int, mask: Tensor | None, device: torch.device) -> Tensor:
-        """Return the real keys before each key, int64 [1 or B, S]; below 0 at padding, which stands first."""
+        """Return the real keys before each key, int64 [1 or B, S]; below 0 at padding, which stands first.
+
+        Of packed documents those of the key's own, 0 at padding.
+        """
+        if is_packed(mask):
+            return real_positions(mask, 0, n_keys, device)
         ranks = torch.arange(n_keys, device=device)[None]
         return ranks if mask is None else ranks - (n_keys - mask.sum(dim=1, keepdim=True))
 
@@ -42,7 +49,12 @@ class SinkAttention(SlidingWindowAttention):
         near = earlier.triu(n_keys - n_queries - self.window + 1)
         sinks = self.ranks(n_keys, mask, device) < self.global_tokens
         visible = near | (earlier & sinks[:, None, None, :])
-        return visible if mask is None else visible & mask[:, None, None, :]
+        seen = visible_keys(mask, n_queries)
+        return visible if seen is None else visible & seen
+
+    def in_blocks(self, n_queries: int, mask: Tensor | None) -> bool:
+        """Whether so many queries are computed in blocks: not where every document has first tokens."""
+        return super().in_blocks(n_queries, mask) and not is_packed(mask)
 
     def everywhere(self, n_keys: int, mask: Tensor | None, device: torch.device) -> Tensor:
         """Return the places of the first G real keys, int64 [1 or B, G]; S or more where there are fewer."""

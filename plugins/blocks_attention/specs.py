@@ -96,12 +96,12 @@ class MultiHead(Mixer):
         return Sizes(self.head_dim)
 
     def capabilities(self) -> frozenset[str]:
-        causal = frozenset({"causal", "cached", "padded"})
+        causal = frozenset({"causal", "cached", "padded", "packed"})
         if self.memory_width is not None:
             return causal | {"cross"}
         if self.borrows:
             return causal | {"borrows"}
-        return (causal if self.mask == "causal" else frozenset({"padded"})) | {"cross", "borrows"}
+        return (causal if self.mask == "causal" else frozenset({"padded", "packed"})) | {"cross", "borrows"}
 
     def sees(self, query: int, key: int) -> bool:
         if self.memory_width is not None:

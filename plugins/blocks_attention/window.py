@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .documents import in_order, is_packed, real_positions, visible_keys
 from .heads import SelfAttention, join_masks
 from .neighbours import attend_blocks
 
@@ -57,31 +58,35 @@ class SlidingWindowAttention(SelfAttention):
 
     def forward(
         self, x: Tensor, state: WindowCache | None = None, mask: Tensor | None = None
-    ) -> tuple[Tensor, WindowCache]:
-        """Map x [B, T, D] to y [B, T, D]; mask bool [B, T], true at real tokens."""
+    ) -> tuple[Tensor, WindowCache | None]:
+        """Map x [B, T, D] to y [B, T, D]; mask bool [B, T], true at real tokens, or int64, their documents.
+
+        Raises ValueError for packed documents with a state; they leave none.
+        """
+        mask = in_order(mask, state)
         B, T, _ = x.shape
         order = None
         count = torch.full((B,), T, device=x.device)
         if mask is not None:  # padding goes first, so that real tokens are neighbours
-            count = mask.sum(dim=1)
+            count = (mask > 0).sum(dim=1)
             mask, order = mask.sort(dim=1, stable=True)
             x = x.gather(1, order[:, :, None].expand_as(x))
         positions = None
         if self.position_at is not None:
-            positions = torch.arange(T, device=x.device)
-            if mask is not None:
-                positions = (positions + (count[:, None] - T)).clamp(min=0)
+            positions = real_positions(mask, 0, T, x.device)
             if state is not None:
                 positions = positions + state.seen[:, None]
         q, k, v = self.project(x, positions)
         if state is not None:
             k, v, mask = self.extend(state, k, v, mask)
             count = count + state.seen
-        if self.position_at == "scores" and (state is not None or mask is not None):
+        if self.position_at == "scores" and state is not None:
             positions = self.key_positions(k.shape[2], mask, count)
         y = self.out_proj(self.attend_window(q, k, v, mask, positions))
         if order is not None:
             y = torch.empty_like(y).scatter(1, order[:, :, None].expand_as(y), y)
+        if is_packed(mask):
+            return y, None
         if mask is None and torch.compiler.is_exporting():
             mask = torch.ones(B, k.shape[2], dtype=torch.bool, device=x.device)
         return y, WindowCache(*self.keep(k, v, mask), count)
@@ -111,7 +116,12 @@ class SlidingWindowAttention(SelfAttention):
         """Return bool [T, S] or [B, 1, T, S], true where a query sees a key."""
         near = torch.ones(n_queries, n_keys, dtype=torch.bool, device=device).tril(n_keys - n_queries)
         near = near.triu(n_keys - n_queries - self.window + 1)
-        return near if mask is None else near & mask[:, None, None, :]
+        seen = visible_keys(mask, n_queries)
+        return near if seen is None else near & seen
+
+    def in_blocks(self, n_queries: int, mask: Tensor | None) -> bool:
+        """Whether so many queries are computed in blocks."""
+        return 2 * self.reach < n_queries
 
     def everywhere(self, n_keys: int, mask: Tensor | None, device: torch.device) -> Tensor | None:
         """Return the places of keys that are seen from any distance, int64 [B or 1, G]; None: no keys are."""
@@ -129,7 +139,7 @@ class SlidingWindowAttention(SelfAttention):
             at = positions[..., S - T :], positions
         exporting = torch.compiler.is_exporting()  # one graph for every length, without a branch on it
         if not exporting:
-            if 2 * reach < T:
+            if self.in_blocks(T, mask):
                 everywhere = self.everywhere(S, mask, q.device)
                 return attend_blocks(
                     self.attend, q, k, v, mask, self.window, everywhere=everywhere, positions=positions

@@ -100,8 +100,13 @@ class MaskedLMHead(LMHead):
 def pool_tokens(x: Tensor, mask: Tensor | None, pool: str) -> Tensor:
     """Return one vector [B, D] a row of x [B, T, D]: its first or last real token, or their mean.
 
-    mask bool [B, T], true at real tokens, None: all are. Padding may stand anywhere and hold anything.
+    mask bool [B, T], true at real tokens, None: all are. Padding may stand anywhere and hold anything. Raises
+    ValueError for packed documents: a row of several has no vector of its own.
     """
+    if mask is not None and mask.dtype != torch.bool:
+        raise ValueError(
+            f"packed documents have no {pool} of a row: give each document a row, with a mask of bool"
+        )
     if mask is None:
         return x.mean(dim=1) if pool == "mean" else x[:, 0 if pool == "first" else -1]
     if pool == "mean":

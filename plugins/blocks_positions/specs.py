@@ -139,6 +139,7 @@ class RoPE(Position):
 class Learned(Position):
     """A learned vector for each position, added to the embeddings (Gehring et al. 2017, arXiv:1705.03122)."""
 
+    packed = True
     module = "blocks_positions.stream:LearnedPositions"
     phrases = ("learned positions", "learned position embeddings", "learned positional embeddings")
 
@@ -163,6 +164,7 @@ class Learned(Position):
 class Sinusoidal(Position):
     """Sines and cosines of the position, added to the embeddings (Vaswani et al. 2017, section 3.5)."""
 
+    packed = True
     module = "blocks_positions.stream:SinusoidalPositions"
     phrases = ("sinusoidal positions", "sinusoidal", "sinusoidal position encoding")
 

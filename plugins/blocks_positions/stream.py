@@ -1,7 +1,8 @@
 """Positions that are added to the residual stream: a learned table, and sinusoids.
 
 Shape letters: B batch, T tokens in this call, D d_model. A position is the number of real tokens before a
-token in its row, so padding on either side changes nothing at real tokens.
+token in its row, or in its document where a row packs several, so padding on either side changes nothing at
+real tokens.
 """
 
 import torch
@@ -9,12 +10,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def count_positions(x: Tensor, seen: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+def count_positions(x: Tensor, seen: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """Return the positions of x's tokens, int64 [T] or [B, T], and the real tokens seen by then, int64 [B].
 
-    x [B, T, D]; seen int64 [B], None: none; mask bool [B, T], true at real tokens, None: all are.
+    x [B, T, D]; seen int64 [B], None: none; mask bool [B, T], true at real tokens, None: all are. Or int64,
+    packed documents: the number of each token's from 1 on, 0 at padding; positions start at 0 in each, and
+    nothing counts as seen. Raises ValueError for documents after seen tokens.
     """
     B, T, _ = x.shape
+    if mask is not None and mask.dtype != torch.bool:
+        if seen is not None:
+            raise ValueError("packed documents are given whole, without a state: start with state=None")
+        rank = (mask > 0).cumsum(dim=1) - 1
+        first = torch.where(document_starts(mask), rank, 0).cummax(dim=1).values
+        return (rank - first).clamp(min=0), None
     positions = torch.arange(T, device=x.device)
     count = torch.full((B,), T, device=x.device)
     if mask is not None:
@@ -23,6 +32,15 @@ def count_positions(x: Tensor, seen: Tensor | None, mask: Tensor | None) -> tupl
     if seen is not None:
         positions, count = positions + seen[:, None], count + seen
     return positions, count
+
+
+def document_starts(documents: Tensor) -> Tensor:
+    """Return bool [B, T], true at the first token of each document; documents int64 [B, T], 0 at padding."""
+    place = torch.arange(documents.shape[1], device=documents.device)
+    latest = torch.where(documents > 0, place, 0).cummax(dim=1).values  # the last real token up to each
+    before = documents.gather(1, latest)[:, :-1]
+    before = torch.cat((torch.zeros_like(documents[:, :1]), before), dim=1)
+    return (documents > 0) & (documents != before)
 
 
 class LearnedPositions(nn.Module):
@@ -43,12 +61,14 @@ class LearnedPositions(nn.Module):
 
     def forward(
         self, x: Tensor, state: Tensor | None = None, mask: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor | None]:
         """Return x [B, T, D] plus the positions' vectors, and the real tokens seen in each row, int64 [B].
 
-        Raises ValueError if T exceeds `max_len`, IndexError if the state carries a row past it.
+        Raises ValueError if T exceeds `max_len`, IndexError if the state carries a row past it, or if a packed
+        document is longer.
         """
-        if not torch.compiler.is_exporting() and x.shape[1] > self.max_len:
+        packed = mask is not None and mask.dtype != torch.bool
+        if not torch.compiler.is_exporting() and x.shape[1] > self.max_len and not packed:
             raise ValueError(
                 f"{x.shape[1]} tokens are more than the {self.max_len} learned positions (max_len)"
             )
@@ -89,7 +109,7 @@ class SinusoidalPositions(nn.Module):
 
     def forward(
         self, x: Tensor, state: Tensor | None = None, mask: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor | None]:
         """Return x [B, T, D] plus the sinusoids, and the real tokens seen in each row, int64 [B]."""
         positions, state = count_positions(x, state, mask)
         waves = self.encode(positions, torch.promote_types(x.dtype, torch.float32))

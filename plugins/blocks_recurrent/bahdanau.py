@@ -41,7 +41,7 @@ class Bahdanau(nn.Module):
 
     forward(x, state=None, mask=None, memory=None) -> (y, state): x [B, T, D], y [B, T, H + D + M], mask bool
     [B, T]; memory: annotations [B, S, M] and mask bool [B, S] or None, read where there is no state.
-    Raises ValueError without both.
+    Raises ValueError without both, and for masks of int64: it cannot keep packed documents apart.
     """
 
     def __init__(
@@ -69,6 +69,9 @@ class Bahdanau(nn.Module):
         mask: Tensor | None = None,
         memory: tuple[Tensor, Tensor | None] | None = None,
     ) -> tuple[Tensor, BahdanauState]:
+        for given in (mask, None if memory is None else memory[1]):
+            if given is not None and given.dtype != torch.bool:
+                raise ValueError("this decoder cannot keep packed documents apart: masks are bool")
         if state is None:
             if memory is None:
                 raise ValueError("the first call needs a memory: its annotations and their mask")

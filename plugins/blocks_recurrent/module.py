@@ -66,7 +66,8 @@ class GRU(nn.Module):
     keeps no state.
 
     forward(x, state=None, mask=None) -> (y, state): x [B, T, D], y [B, T, H], mask bool [B, T], true at real
-    tokens. Raises ValueError for a state in reverse.
+    tokens, or int64, their documents, each of which starts anew. Raises ValueError for a state in reverse, or
+    with documents, which leave none.
     """
 
     def __init__(
@@ -91,15 +92,18 @@ class GRU(nn.Module):
             if state is not None:
                 raise ValueError("a backward GRU keeps no state: give it the whole sequence at once")
             x, mask = x.flip(1), None if mask is None else mask.flip(1)
+        real, starts = split_mask(mask, state)
         x = self.in_proj(x)  # [B, T, 3H]
         h = x.new_zeros(x.shape[0], self.hidden) if state is None else state.hidden
 
-        def step(state: Any, x: Tensor) -> Any:
-            h = self.recurrence(state[0], x)
+        def step(state: Any, x: Tensor, *start: Tensor) -> Any:
+            h = state[0].masked_fill(start[0][:, None], 0) if start else state[0]
+            h = self.recurrence(h, x)
             return h, (h,)
 
-        y, (h,) = over_time(step, (h,), (x,), mask)
-        return (y.flip(1), None) if self.reverse else (y, GRUState(h))
+        y, (h,) = over_time(step, (h,), (x,) if starts is None else (x, starts), real)
+        y = y.flip(1) if self.reverse else y
+        return y, None if self.reverse or starts is not None else GRUState(h)
 
 
 class BidirectionalGRU(nn.Module):
@@ -108,7 +112,7 @@ class BidirectionalGRU(nn.Module):
     Bahdanau et al. 2014, arXiv:1409.0473, section 3.2 and appendix A.2.1.
 
     forward(x, state=None, mask=None) -> (y, None): x [B, T, D], y [B, T, 2H], mask bool [B, T], true at real
-    tokens. Raises ValueError for a state: it needs the whole sequence at once.
+    tokens, or int64, their documents. Raises ValueError for a state: it needs the whole sequence at once.
     """
 
     def __init__(self, d_model: int, *, hidden: int, reset_after: bool = False, bias: bool = True) -> None:
@@ -120,6 +124,28 @@ class BidirectionalGRU(nn.Module):
         if state is not None:
             raise ValueError("a bidirectional GRU keeps no state: give it the whole sequence at once")
         return torch.cat((self.ahead(x, None, mask)[0], self.back(x, None, mask)[0]), dim=-1), None
+
+
+def split_mask(mask: Tensor | None, state: Any) -> tuple[Tensor | None, Tensor | None]:
+    """Return bool [B, T], true at real tokens, or None, and of packed documents where each one starts.
+
+    A mask of int64 numbers the documents from 1 on, 0 at padding; a document is a run of one number, which
+    padding does not end. Raises ValueError for documents and a state: they are given whole.
+    """
+    if mask is None or mask.dtype == torch.bool:
+        return mask, None
+    if state is not None:
+        raise ValueError("packed documents are given whole, without a state: start with state=None")
+    return mask > 0, document_starts(mask)
+
+
+def document_starts(documents: Tensor) -> Tensor:
+    """Return bool [B, T], true at the first token of each document; documents int64 [B, T], 0 at padding."""
+    place = torch.arange(documents.shape[1], device=documents.device)
+    latest = torch.where(documents > 0, place, 0).cummax(dim=1).values  # the last real token up to each
+    before = documents.gather(1, latest)[:, :-1]
+    before = torch.cat((torch.zeros_like(documents[:, :1]), before), dim=1)
+    return (documents > 0) & (documents != before)
 
 
 class Maxout(nn.Module):

@@ -37,7 +37,8 @@ class GRU(Mixer):
         return self.model_copy(update={"hidden": self.hidden or sizes.d_model})
 
     def capabilities(self) -> frozenset[str]:
-        return frozenset({"causal", "cached", "padded"} if self.direction == "forward" else {"padded"})
+        whole = frozenset({"padded", "packed"})
+        return whole | {"causal", "cached"} if self.direction == "forward" else whole
 
     def sees(self, query: int, key: int) -> bool:
         ahead, back = self.direction != "backward", self.direction != "forward"
@@ -221,6 +222,9 @@ class Maxout(TokenWise):
     )
     pieces: int = Field(2, gt=1, description="linear maps that each channel is the greatest of")
     bias: bool = Field(True, description="a bias in the linear maps")
+
+    def capabilities(self) -> frozenset[str]:
+        return super().capabilities() | {"packed"}
 
     def bind(self, sizes: Sizes) -> Self:
         return self.model_copy(update={"d_out": self.d_out or sizes.d_model})

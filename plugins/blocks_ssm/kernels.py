@@ -39,6 +39,21 @@ def causal_conv1d(
     return F.silu(y) if activation == "silu" else y
 
 
+def packed_conv1d(x: Tensor, weight: Tensor, bias: Tensor | None, starts: Tensor) -> Tensor:
+    """`causal_conv1d` with silu of packed documents: a tap meets inputs of its own document, and else 0.
+
+    starts bool [B, T], true at the first token of each document.
+    """
+    T, K = x.shape[1], weight.shape[1]
+    document = starts.cumsum(dim=1)
+    y = x * weight[:, -1]
+    for back in range(1, K):
+        before = F.pad(document, (back, 0), value=-1)[:, :T]
+        earlier = F.pad(x, (0, 0, back, 0))[:, :T].masked_fill((before != document)[..., None], 0)
+        y = torch.addcmul(y, earlier, weight[:, K - 1 - back])
+    return F.silu(y if bias is None else y + bias)
+
+
 def ssd_scan(
     x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor | None = None, chunk_size: int = 64
 ) -> tuple[Tensor, Tensor]:
@@ -64,24 +79,60 @@ def ssd_scan(
     return y.to(x.dtype), state
 
 
-def ssd_chunk(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+def packed_ssd_scan(
+    x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, starts: Tensor, chunk_size: int = 64
+) -> Tensor:
+    """The y of `ssd_scan` of packed documents: h is 0 before the first token of each; starts bool [B, T]."""
+    b, _, H, P = x.shape
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    state = x.new_zeros(b, H, P, B.shape[-1], dtype=dtype)
+    inputs = (x.to(dtype), dt.to(dtype), B.to(dtype), C.to(dtype), starts)
+    A = A.to(dtype)
+
+    def chunk(
+        h: Tensor, x: Tensor, dt: Tensor, B: Tensor, C: Tensor, starts: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        return ssd_chunk(x, dt, A, B, C, h, starts)
+
+    y, _ = over_chunks(chunk, state, inputs, chunk_size)
+    return y.to(x.dtype)
+
+
+def ssd_chunk(
+    x: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    state: Tensor,
+    starts: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
     """`ssd_scan` of few tokens, in work and memory quadratic in their number."""
     b, L, H, P = x.shape
     G, N = B.shape[2:]
     B, C = B.transpose(1, 2), C.transpose(1, 2)  # [B, G, L, N]
-    log_decay = (dt * A).cumsum(dim=1)  # [B, L, H], from the start of the chunk
+    scores = C @ B.mT
+    if starts is None:
+        scores = scores.tril()
+        log_decay = (dt * A).cumsum(dim=1)  # [B, L, H], from the start of the chunk
+        from_start, to_end = log_decay.exp(), (log_decay[:, -1:] - log_decay).exp()
+    else:  # summed by document, as a difference of sums would leave gradients of rounding errors across
+        nth = starts.cumsum(dim=1)  # documents that have started in this chunk
+        same = (nth[:, :, None] == nth[:, None, :]).tril()  # [B, L, L]
+        scores = scores.masked_fill(~same[:, None], 0)
+        log_decay = torch.where(same[..., None], (dt * A)[:, None], 0).sum(dim=2)
+        from_start = log_decay.exp() * (nth == 0)[..., None]
+        to_end = (log_decay[:, -1:] - log_decay).clamp(max=0).exp() * (nth == nth[:, -1:])[..., None]
     log_decay_BHL = log_decay.transpose(1, 2)
 
-    # Inside: y_l = Σ_{s<=l} (C_l·B_s) exp(log_decay_l - log_decay_s) dt_s x_s. The clamp touches s > l only,
-    # where tril puts a zero, so that no exponential overflows.
-    scores = (C @ B.mT).tril()
+    # Inside: y_l = Σ_{s<=l} (C_l·B_s) exp(log_decay_l - log_decay_s) dt_s x_s. The clamp touches s > l and
+    # other documents only, where the score is 0, so that no exponential overflows.
     decay = (log_decay_BHL[..., :, None] - log_decay_BHL[..., None, :]).clamp_(max=0).exp_()  # [B, H, L, L]
     mixing = decay.view(b, G, H // G, L, L) * scores[:, :, None]
     fed = x * dt[..., None]
     inside = mixing.flatten(1, 2) @ fed.transpose(1, 2)  # [B, H, L, P]
 
     # What the entering state adds to the outputs, and what the chunk makes of the state.
-    from_start, to_end = log_decay.exp(), (log_decay[:, -1:] - log_decay).exp()
     entering = (C @ state.reshape(b, G, H // G * P, N).mT).transpose(1, 2).reshape(b, L, H, P)
     y = torch.addcmul(inside.transpose(1, 2), entering, from_start[..., None])
     added = (fed * to_end[..., None]).reshape(b, L, G, H // G * P).transpose(1, 2).mT @ B  # [B, G, R P, N]
@@ -112,26 +163,58 @@ def selective_scan(
     equation has (dt A)⁻¹ (exp(dt A) - 1) dt B; its first order dt B is what the authors' code computes and
     the published weights are trained with.
     """
+    return selective_chunks(x, dt, A, B, C, state, None, chunk_size)
+
+
+def packed_selective_scan(
+    x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, starts: Tensor, chunk_size: int = 16
+) -> Tensor:
+    """The y of `selective_scan` of packed documents: h is 0 before each one's first token; starts bool [B, T]."""
+    return selective_chunks(x, dt, A, B, C, None, starts, chunk_size)[0]
+
+
+def selective_chunks(
+    x: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    state: Tensor | None,
+    starts: Tensor | None,
+    chunk_size: int,
+) -> tuple[Tensor, Tensor]:
+    """`selective_scan`, or with `starts` that of packed documents, in chunks."""
     dtype = torch.promote_types(x.dtype, torch.float32)
     state = x.new_zeros(x.shape[0], *A.shape, dtype=dtype) if state is None else state.to(dtype)
     inputs = (x.to(dtype), dt.to(dtype), B.to(dtype), C.to(dtype))
     A = A.to(dtype)
 
-    def chunk(h: Tensor, x: Tensor, dt: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
+    def chunk(
+        h: Tensor, x: Tensor, dt: Tensor, B: Tensor, C: Tensor, *starts: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        parts = (x, dt, A, B, C, h, *starts)
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            again: tuple[Tensor, Tensor] = checkpoint(selective_chunk, x, dt, A, B, C, h, use_reentrant=False)
+            again: tuple[Tensor, Tensor] = checkpoint(selective_chunk, *parts, use_reentrant=False)
             return again
-        return selective_chunk(x, dt, A, B, C, h)
+        return selective_chunk(*parts)
 
-    y, state = over_chunks(chunk, state, inputs, chunk_size)
+    y, state = over_chunks(chunk, state, inputs if starts is None else (*inputs, starts), chunk_size)
     return y.to(x.dtype), state
 
 
 def selective_chunk(
-    x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor
+    x: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    state: Tensor,
+    starts: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """`selective_scan` of few tokens, one after the other, holding the states [B, L, C, N] of all."""
     decay = (dt[..., None] * A).exp()
+    if starts is not None:
+        decay = decay.masked_fill(starts[..., None, None], 0)
     fed = (dt * x)[..., None] * B[:, :, None]
     states = []
     for decay_t, fed_t in zip(decay.unbind(1), fed.unbind(1), strict=True):

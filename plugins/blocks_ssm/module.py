@@ -5,13 +5,22 @@ C channels of the convolution, K its width.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .kernels import causal_conv1d, selective_scan, selective_step, ssd_scan, ssd_step
+from .kernels import (
+    causal_conv1d,
+    packed_conv1d,
+    packed_selective_scan,
+    packed_ssd_scan,
+    selective_scan,
+    selective_step,
+    ssd_scan,
+    ssd_step,
+)
 
 
 class SSMState(NamedTuple):
@@ -28,7 +37,9 @@ class Mamba2(nn.Module):
     norm(y·silu(z)), which the published weights use; `norm_groups` normalises that many equal parts each by
     itself; `dt_limit` clamps dt after the softplus, None is no bound. Raises ValueError for sizes that do not divide.
 
-    forward(x, state=None, mask=None) -> (y, state): x and y [B, T, D], mask bool [B, T], true at real tokens.
+    forward(x, state=None, mask=None) -> (y, state): x and y [B, T, D], mask bool [B, T], true at real tokens, or
+    int64, their documents, each of which starts anew. Raises ValueError for documents with a state; they leave
+    none.
     """
 
     def __init__(
@@ -75,27 +86,32 @@ class Mamba2(nn.Module):
 
     def forward(
         self, x: Tensor, state: SSMState | None = None, mask: Tensor | None = None
-    ) -> tuple[Tensor, SSMState]:
+    ) -> tuple[Tensor, SSMState | None]:
         tail, ssm = (None, None) if state is None else state
+        real, starts = split_mask(mask, state)
         z, xbc, dt = torch.split(self.in_proj(x), self.split_proj, dim=-1)
-        xbc, tail = short_convolution(xbc, self.conv_weight, self.conv_bias, tail, mask)
+        xbc, tail = short_convolution(xbc, self.conv_weight, self.conv_bias, tail, real, starts)
         dt = F.softplus(at_least_fp32(dt) + self.dt_bias)
         if self.dt_limit != (None, None):
             dt = dt.clamp(*self.dt_limit)
-        if mask is not None:
-            dt = dt * mask[..., None]  # padding feeds nothing and decays nothing
+        if real is not None:
+            dt = dt * real[..., None]  # padding feeds nothing and decays nothing
         A = -at_least_fp32(self.A_log).exp()
 
         x, B, C = torch.split(xbc, self.split_conv, dim=-1)
         x = torch.unflatten(x, -1, (self.n_heads, self.head_dim))  # [B, T, H, P]
         B, C = (torch.unflatten(t, -1, (self.n_groups, -1)) for t in (B, C))  # [B, T, G, N]
-        if ssm is not None and x.shape[1] == 1:
+        if starts is not None:
+            y = packed_ssd_scan(x, dt, A, B, C, starts, self.chunk_size)
+        elif ssm is not None and x.shape[1] == 1:
             y, ssm = ssd_step(x[:, 0], dt[:, 0], A, B[:, 0], C[:, 0], ssm)
             y = y[:, None]
         else:
             y, ssm = ssd_scan(x, dt, A, B, C, ssm, self.chunk_size)
         y = torch.addcmul(y, x, self.D[:, None]).flatten(2)
         y = y * F.silu(z) if self.norm is None else self.norm(y, z)
+        if tail is None or ssm is None:
+            return self.out_proj(y), None
         return self.out_proj(y), SSMState(tail, ssm)
 
     @torch.no_grad()
@@ -113,7 +129,9 @@ class Mamba(nn.Module):
 
     Gu and Dao, 2023, arXiv:2312.00752, figure 3 and algorithm 2.
 
-    forward(x, state=None, mask=None) -> (y, state): x and y [B, T, D], mask bool [B, T], true at real tokens.
+    forward(x, state=None, mask=None) -> (y, state): x and y [B, T, D], mask bool [B, T], true at real tokens, or
+    int64, their documents, each of which starts anew. Raises ValueError for documents with a state; they leave
+    none.
     """
 
     def __init__(
@@ -147,21 +165,26 @@ class Mamba(nn.Module):
 
     def forward(
         self, x: Tensor, state: SSMState | None = None, mask: Tensor | None = None
-    ) -> tuple[Tensor, SSMState]:
+    ) -> tuple[Tensor, SSMState | None]:
         tail, ssm = (None, None) if state is None else state
+        real, starts = split_mask(mask, state)
         x, z = self.in_proj(x).chunk(2, dim=-1)
-        x, tail = short_convolution(x, self.conv_weight, self.conv_bias, tail, mask)
+        x, tail = short_convolution(x, self.conv_weight, self.conv_bias, tail, real, starts)
         dt, B, C = torch.split(self.x_proj(x), self.split_x, dim=-1)
         dt = F.softplus(at_least_fp32(F.linear(dt, self.dt_proj_weight)) + self.dt_proj_bias)
-        if mask is not None:
-            dt = dt * mask[..., None]  # padding feeds nothing and decays nothing
+        if real is not None:
+            dt = dt * real[..., None]  # padding feeds nothing and decays nothing
         A = -at_least_fp32(self.A_log).exp()
-        if ssm is not None and x.shape[1] == 1:
+        if starts is not None:
+            y = packed_selective_scan(x, dt, A, B, C, starts, self.chunk_size)
+        elif ssm is not None and x.shape[1] == 1:
             y, ssm = selective_step(x[:, 0], dt[:, 0], A, B[:, 0], C[:, 0], ssm)
             y = y[:, None]
         else:
             y, ssm = selective_scan(x, dt, A, B, C, ssm, self.chunk_size)
         y = torch.addcmul(y, x, self.D) * F.silu(z)
+        if tail is None or ssm is None:
+            return self.out_proj(y), None
         return self.out_proj(y), SSMState(tail, ssm)
 
     @torch.no_grad()
@@ -198,15 +221,48 @@ class GatedRMSNorm(nn.Module):
         self.weight.fill_(1.0)
 
 
+def split_mask(mask: Tensor | None, state: Any) -> tuple[Tensor | None, Tensor | None]:
+    """Return bool [B, T], true at real tokens, or None, and of packed documents where each one starts.
+
+    A mask of int64 numbers the documents from 1 on, 0 at padding; a document is a run of one number, which
+    padding does not end. Raises ValueError for documents and a state: they are given whole.
+    """
+    if mask is None or mask.dtype == torch.bool:
+        return mask, None
+    if state is not None:
+        raise ValueError("packed documents are given whole, without a state: start with state=None")
+    return mask > 0, document_starts(mask)
+
+
+def document_starts(documents: Tensor) -> Tensor:
+    """Return bool [B, T], true at the first token of each document; documents int64 [B, T], 0 at padding."""
+    place = torch.arange(documents.shape[1], device=documents.device)
+    latest = torch.where(documents > 0, place, 0).cummax(dim=1).values  # the last real token up to each
+    before = documents.gather(1, latest)[:, :-1]
+    before = torch.cat((torch.zeros_like(documents[:, :1]), before), dim=1)
+    return (documents > 0) & (documents != before)
+
+
 def short_convolution(
-    x: Tensor, weight: Tensor, bias: Tensor | None, tail: Tensor | None, mask: Tensor | None
-) -> tuple[Tensor, Tensor]:
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    tail: Tensor | None,
+    mask: Tensor | None,
+    starts: Tensor | None = None,
+) -> tuple[Tensor, Tensor | None]:
     """Causal convolution and silu of x [B, T, C] over real tokens only; y and the next tail [B, K-1, C].
 
     With a mask the padding is sorted to the front of the tail, so that every real token meets the K - 1 real
-    tokens before it, wherever the padding stands and however the sequence is cut into calls.
+    tokens before it, wherever the padding stands and however the sequence is cut into calls. With `starts`
+    of documents only those of its own, and there is no tail, neither before nor after.
     """
     (b, T, C), K = x.shape, weight.shape[1]
+    if mask is not None and starts is not None:
+        order = mask.int().argsort(dim=1, stable=True)
+        index = order[..., None].expand_as(x)
+        y = packed_conv1d(x.gather(1, index), weight, bias, starts.gather(1, order))
+        return torch.empty_like(y).scatter(1, index, y), None
     if tail is None:
         tail = x.new_zeros(b, K - 1, C)
     if mask is None:

@@ -43,6 +43,9 @@ class Mamba2(Mixer):
         None, gt=0, description="time steps above this become this, after the softplus; default: none do"
     )
 
+    def capabilities(self) -> frozenset[str]:
+        return super().capabilities() | {"packed"}
+
     def check(self, sizes: Sizes) -> Iterator[Complaint]:
         if self.dt_lower is not None and self.dt_upper is not None and self.dt_lower > self.dt_upper:
             yield Complaint(
@@ -175,6 +178,9 @@ class Mamba(Mixer):
     chunk_size: int = Field(16, gt=0, description="tokens computed at once; does not change the result")
     bias: bool = Field(False, description="biases in both projections")
     conv_bias: bool = Field(True, description="bias in the convolution")
+
+    def capabilities(self) -> frozenset[str]:
+        return super().capabilities() | {"packed"}
 
     def bind(self, sizes: Sizes) -> Self:
         rank = self.dt_rank or -(-sizes.d_model // 16)

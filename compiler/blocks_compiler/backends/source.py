@@ -26,6 +26,7 @@ from blocks_compiler.backends.block_classes import (
 )
 from blocks_compiler.backends.calls import Calls, brief
 from blocks_compiler.backends.inline import Inliner
+from blocks_compiler.backends.packed import lacking, refusal
 from blocks_compiler.backends.share_lines import share_lines
 from blocks_compiler.backends.stream_class import StreamClass, absences, lenders, letters, method_docstring
 from blocks_compiler.backends.text import (
@@ -43,6 +44,10 @@ from blocks_compiler.backends.text import (
 
 RUNTIME = "blocks_compiler.backends.runtime"
 FUSED = "FusedBlock"
+PACKED_STREAMS = (
+    "Where all masks are int64 they number the documents packed in a row from 1 on, 0 at padding: each sees those of "
+    "its number alone, and there is no state."
+)
 LEGEND = "Shapes: B batch, T tokens of this call, D = d_model; each class says what its other letters mean."
 
 
@@ -118,6 +123,8 @@ class _Writer:
                 self._take_in(stage.component.call(stage.width))
         self.inliner.add(f"{RUNTIME}:init_weights")
         self.inliner.imports |= {"from typing import Any", "from torch import Tensor", "from torch import nn"}
+        if lacking(self.plan.streams):
+            self.inliner.imports.add("import torch")
 
     def _take_in(self, call: Call) -> None:
         self.inliner.add(call.target)
@@ -314,6 +321,7 @@ class _Writer:
         ]
         result = last.result[0].upper() + last.result[1:]
         length = letters(plan)
+        apart = lacking(plan.streams)
         others = _and([f"{called[s.name]} {s.inputs[0].describe(length[s.name])}" for s in plan.streams[:-1]])
         absent = [
             sentence
@@ -328,8 +336,10 @@ class _Writer:
                 "state is what an earlier call returned, None at the start; once it is given, nothing is read of "
                 f"{_and([called[s.name] for s in plan.streams[:-1]])}. Masks are true at real tokens.",
                 *absent,
+                *([] if apart else [PACKED_STREAMS]),
             ),
         ]
+        lines += refusal(apart, [f"{word}_mask" for word in called.values()])
         for stream in plan.streams[:-1]:
             lines.append(f"        {memory_name(stream.name)}: tuple[Tensor, Tensor | None] | None = None")
         lines.append("        if state is None:")

@@ -9,8 +9,14 @@ from blocks import BlockGraph, Head, Input, Node, Plan
 from blocks.plan import PlannedStage, PlannedStream
 from blocks_compiler.backends.block_classes import memory_name, reads
 from blocks_compiler.backends.calls import Calls
+from blocks_compiler.backends.packed import lacking, refusal
 from blocks_compiler.backends.share_lines import numbers, share_lines
 from blocks_compiler.backends.text import WIDTH
+
+PACKED = (
+    "A mask of int64 numbers the documents packed in a row from 1 on, 0 at padding: they see nothing of each other, "
+    "and there is no state."
+)
 
 
 class StreamClass:
@@ -111,8 +117,12 @@ class StreamClass:
             for name, letter in self.memories.items()
         ]
         said += absences(self.besides, self.letter)
+        apart = lacking([self.stream])
+        said += [] if apart else [PACKED]
         read = f"{self.first.name} {self.first.describe(self.letter)}"
         yield from method_docstring(f"{result} and the state after {read}.", *said)
+        if not self.stream.name:
+            yield from refusal(apart, ["mask"])
         yield "        state = state or {}"
         yield from self._stages()
 

@@ -28,15 +28,15 @@ def test_defaults_fill_in(mixer: MultiHead, bound: tuple[int, int, int]) -> None
     assert (found.n_heads, found.n_kv_heads, found.head_dim) == bound
 
 
-CAUSAL = {"causal", "cached", "padded"}
+CAUSAL = {"causal", "cached", "padded", "packed"}
 
 
 @pytest.mark.parametrize(
     ("mixer", "can"),
     [
         (MultiHead(), CAUSAL | {"cross", "borrows"}),
-        (MultiHead(mask="bidirectional"), {"padded", "cross", "borrows"}),
-        (SlidingWindow(mask="bidirectional"), {"padded", "cross", "borrows"}),
+        (MultiHead(mask="bidirectional"), {"padded", "packed", "cross", "borrows"}),
+        (SlidingWindow(mask="bidirectional"), {"padded", "packed", "cross", "borrows"}),
         (MultiHead().reading(8), CAUSAL | {"cross"}),
         (MultiHead().borrowing(), CAUSAL | {"borrows"}),
     ],

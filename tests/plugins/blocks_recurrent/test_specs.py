@@ -92,9 +92,9 @@ def test_defaults_and_widths():
 
 
 def test_capabilities():
-    assert GRU().capabilities() == {"causal", "cached", "padded"}
-    assert GRU(direction="backward").capabilities() == {"padded"}
-    assert GRU(direction="bidirectional").capabilities() == {"padded"}
+    assert GRU().capabilities() == {"causal", "cached", "padded", "packed"}
+    assert GRU(direction="backward").capabilities() == {"padded", "packed"}
+    assert GRU(direction="bidirectional").capabilities() == {"padded", "packed"}
     assert Bahdanau().capabilities() == {"causal", "cached", "padded", "cross"}
 
 
