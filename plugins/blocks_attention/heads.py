@@ -17,8 +17,8 @@ class Heads(nn.Module):
     """Sizes of the heads, norms of queries and keys, a position, and what is done with the scores.
 
     `q_norm` and `k_norm` act on the P channels of each head, before the position: Henry et al. 2020,
-    arXiv:2010.04245, with a learned scale as in Qwen3, arXiv:2505.09388. With `norm_over` "projection" they act
-    on the channels of all heads at once, H P of a query and K P of a key, as in OLMo 2, arXiv:2501.00656.
+    arXiv:2010.04245, with a learned scale as in Qwen3, arXiv:2505.09388. With `norm_over` "projection" they
+    act on the channels of all heads at once, H P of a query and K P of a key: OLMo 2, arXiv:2501.00656.
     `score_scale` multiplies the scores in place of 1 / sqrt(P), `score_cap` squeezes them softly.
     `position` enters at one of three places:
 

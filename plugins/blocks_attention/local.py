@@ -19,8 +19,8 @@ class LocalAttention(SelfAttention):
 
     The first G real tokens see and are seen by all, with the projections of the others: Beltagy et al. 2020,
     Longformer, arXiv:2004.05150, section 3.1; Zaheer et al. 2020, BigBird, arXiv:2007.14062, section 2. More
-    than 3 (W + G) tokens are computed in blocks of W + G queries, so the cost is linear in T; not those of packed
-    documents with global tokens, as each has its own.
+    than 3 (W + G) tokens are computed in blocks of W + G queries, so the cost is linear in T; not those of
+    packed documents with global tokens, as each has its own.
     """
 
     def __init__(

@@ -18,8 +18,8 @@ class SinkAttention(SlidingWindowAttention):
 
     Xiao et al. 2023, StreamingLLM, arXiv:2309.17453, section 3. Positions are those of the tokens in their
     row, not places in the cache. The state holds at most G + W - 1 tokens, the first ones before the latest.
-    More than 2 (W + G) tokens are computed in blocks of W + G queries, so the cost is linear in T; not those of
-    packed documents, each of which has its own first G.
+    More than 2 (W + G) tokens are computed in blocks of W + G queries, so the cost is linear in T; not those
+    of packed documents, each of which has its own first G.
     """
 
     def __init__(self, d_model: int, *, window: int, global_tokens: int, **options: Any) -> None:

@@ -147,7 +147,8 @@ class ClassifierHead(nn.Module):
 class PoolerHead(nn.Linear):
     """A linear map and tanh of one vector a row: the first or last real token, or the mean of all.
 
-    Devlin et al. 2019, arXiv:1810.04805, and their code. A row has to be given whole, since a head keeps no state.
+    Devlin et al. 2019, arXiv:1810.04805, and their code. A row has to be given whole, since a head keeps no
+    state.
     """
 
     def __init__(self, d_model: int, *, pool: str = "first") -> None:

@@ -64,8 +64,8 @@ class LearnedPositions(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Return x [B, T, D] plus the positions' vectors, and the real tokens seen in each row, int64 [B].
 
-        Raises ValueError if T exceeds `max_len`, IndexError if the state carries a row past it, or if a packed
-        document is longer.
+        Raises ValueError if T exceeds `max_len`, IndexError if the state carries a row past it, or if a
+        packed document is longer.
         """
         packed = mask is not None and mask.dtype != torch.bool
         if not torch.compiler.is_exporting() and x.shape[1] > self.max_len and not packed:

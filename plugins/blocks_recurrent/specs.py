@@ -223,9 +223,6 @@ class Maxout(TokenWise):
     pieces: int = Field(2, gt=1, description="linear maps that each channel is the greatest of")
     bias: bool = Field(True, description="a bias in the linear maps")
 
-    def capabilities(self) -> frozenset[str]:
-        return super().capabilities() | {"packed"}
-
     def bind(self, sizes: Sizes) -> Self:
         return self.model_copy(update={"d_out": self.d_out or sizes.d_model})
 

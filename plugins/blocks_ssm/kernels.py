@@ -169,7 +169,7 @@ def selective_scan(
 def packed_selective_scan(
     x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, starts: Tensor, chunk_size: int = 16
 ) -> Tensor:
-    """The y of `selective_scan` of packed documents: h is 0 before each one's first token; starts bool [B, T]."""
+    """The y of `selective_scan` of packed documents: h is 0 where each starts; starts bool [B, T]."""
     return selective_chunks(x, dt, A, B, C, None, starts, chunk_size)[0]
 
 

@@ -35,11 +35,12 @@ class Mamba2(nn.Module):
 
     Dao and Gu, 2024, arXiv:2405.21060, figure 6, right. `norm_before_gate` chooses norm(y)·silu(z) over
     norm(y·silu(z)), which the published weights use; `norm_groups` normalises that many equal parts each by
-    itself; `dt_limit` clamps dt after the softplus, None is no bound. Raises ValueError for sizes that do not divide.
+    itself; `dt_limit` clamps dt after the softplus, None is no bound. Raises ValueError for sizes that do not
+    divide.
 
-    forward(x, state=None, mask=None) -> (y, state): x and y [B, T, D], mask bool [B, T], true at real tokens, or
-    int64, their documents, each of which starts anew. Raises ValueError for documents with a state; they leave
-    none.
+    forward(x, state=None, mask=None) -> (y, state): x and y [B, T, D], mask bool [B, T], true at real tokens,
+    or int64, their documents, each of which starts anew. Raises ValueError for documents with a state; they
+    leave none.
     """
 
     def __init__(
@@ -129,9 +130,9 @@ class Mamba(nn.Module):
 
     Gu and Dao, 2023, arXiv:2312.00752, figure 3 and algorithm 2.
 
-    forward(x, state=None, mask=None) -> (y, state): x and y [B, T, D], mask bool [B, T], true at real tokens, or
-    int64, their documents, each of which starts anew. Raises ValueError for documents with a state; they leave
-    none.
+    forward(x, state=None, mask=None) -> (y, state): x and y [B, T, D], mask bool [B, T], true at real tokens,
+    or int64, their documents, each of which starts anew. Raises ValueError for documents with a state; they
+    leave none.
     """
 
     def __init__(

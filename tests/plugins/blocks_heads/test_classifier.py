@@ -63,6 +63,13 @@ def test_rows_are_pooled_each_on_its_own(pool: str) -> None:
 
 
 @pytest.mark.parametrize("pool", POOLS)
+def test_a_row_of_documents_has_no_vector(pool: str) -> None:
+    documents = torch.tensor([[1, 1, 2, 0]])
+    with pytest.raises(ValueError, match=f"packed documents have no {pool} of a row"):
+        pool_tokens(torch.randn(1, 4, 4), documents, pool)
+
+
+@pytest.mark.parametrize("pool", POOLS)
 def test_an_empty_row_is_finite(pool: str) -> None:
     mask = torch.tensor([[True, True], [False, False]])
     assert pool_tokens(torch.randn(2, 2, 4), mask, pool).isfinite().all()

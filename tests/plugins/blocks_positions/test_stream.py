@@ -10,8 +10,8 @@ from transformers.models.marian.modeling_marian import MarianSinusoidalPositiona
 from blocks_positions.stream import LearnedPositions, SinusoidalPositions
 
 
-def learned():
-    module = LearnedPositions(6, max_len=16)
+def learned(max_len=16):
+    module = LearnedPositions(6, max_len=max_len)
     module.init_weights(torch.Generator().manual_seed(0))
     return module
 
@@ -61,6 +61,26 @@ def test_positions_past_the_table_are_errors():
         module(torch.zeros(1, 17, 6))
     with pytest.raises(IndexError):
         module(torch.zeros(1, 1, 6), torch.tensor([16]))
+
+
+DOCUMENTS = torch.tensor([[0, 3, 3, 0, 3, 1, 7, 7, 0], [2, 2, 2, 2, 9, 9, 9, 9, 9]])
+PLACES = torch.tensor([[0, 0, 1, 1, 2, 0, 0, 1, 1], [0, 1, 2, 3, 0, 1, 2, 3, 4]])
+
+
+@pytest.mark.parametrize("module", [learned(5), SinusoidalPositions(6)])
+def test_positions_start_anew_in_each_document(module):
+    y, state = module(torch.zeros(2, 9, 6), None, DOCUMENTS)
+    assert state is None
+    assert torch.equal(y, module.encode(PLACES))
+    none, _ = module(torch.zeros(2, 0, 6), None, DOCUMENTS[:, :0])
+    assert none.shape == (2, 0, 6)
+
+
+def test_documents_have_no_seen_tokens_and_end_with_the_table():
+    with pytest.raises(ValueError, match="packed documents are given whole"):
+        SinusoidalPositions(6)(torch.zeros(2, 9, 6), torch.tensor([0, 1]), DOCUMENTS)
+    with pytest.raises(IndexError):  # the second row's last document has five tokens
+        learned(4)(torch.zeros(2, 9, 6), None, DOCUMENTS)
 
 
 def test_learned_positions_start_small_and_seeded():

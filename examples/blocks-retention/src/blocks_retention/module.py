@@ -50,6 +50,8 @@ class Retention(nn.Module):
     def forward(
         self, x: Tensor, state: RetentionState | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, RetentionState]:
+        if mask is not None and mask.dtype != torch.bool:
+            raise ValueError("retention does not keep packed documents apart: mask has to be bool")
         B, T, _ = x.shape
         dtype = torch.promote_types(x.dtype, torch.float32)
         if state is None:
