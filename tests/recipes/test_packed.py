@@ -20,7 +20,9 @@ REFUSED = {
     "zoo/bahdanau": "writer",
     "zoo/bert-like": "the classifier head",
 }
-PACKED = [name for name in (*TINY, *ZOO) if name not in REFUSED]
+IMAGES = {"vit-tiny"}
+"""A row of patches is one image: there is nothing to pack, though its blocks would keep it apart."""
+PACKED = [name for name in (*TINY, *ZOO) if name not in {*REFUSED, *IMAGES}]
 
 DOCUMENTS = torch.tensor(
     [
