@@ -27,16 +27,16 @@ def load_balance_loss(state: Any) -> Tensor:
         raise ValueError(
             f"a load-balance loss needs routers over as many experts each; this state has {have}"
         )
-    assigned, probability = torch.stack([routed.sum(dim=0) for routed in found]).sum(dim=0)
+    assigned, probability = torch.stack(found).sum(dim=0)
     tokens = probability.detach().sum().round().clamp(min=1)  # the probabilities of a token sum to one
     loss: Tensor = sizes[0] * (assigned / tokens * (probability / tokens)).sum()
     return loss
 
 
 def routers(state: Any) -> Iterator[Tensor]:
-    """The statistics [B, 2, E] of every router in a state, in order."""
+    """The statistics [2, E] of every router in a state, in order."""
     if getattr(state, "_fields", None) == ("routed",):
-        yield state.routed
+        yield state.routed if state.routed.dim() == 2 else state.routed.sum(dim=0)
     elif isinstance(state, Mapping):
         for part in state.values():
             yield from routers(part)

@@ -15,7 +15,10 @@ from .module import ACTIVATIONS, MLP, GatedMLP
 
 
 class RouterState(NamedTuple):
-    """What a router has done with the real tokens so far; a load-balance loss is a function of it."""
+    """What a router has done with the real tokens so far; a load-balance loss is a function of it.
+
+    Of packed documents it is [2, E], of them all, and no later call takes it.
+    """
 
     routed: Tensor  # [B, 2, E] assignments to each expert, sums of its probabilities; fp32, or fp64 for fp64
 
@@ -142,15 +145,15 @@ class MoE(nn.Module):
 
     def forward(
         self, x: Tensor, state: RouterState | None = None, mask: Tensor | None = None
-    ) -> tuple[Tensor, RouterState | None]:
+    ) -> tuple[Tensor, RouterState]:
         """Map x [B, T, D] to y [B, T, D]; mask bool [B, T], true at real tokens. Padding passes no expert.
 
-        A mask int64 [B, T] numbers the documents of packed tokens from 1 on, 0 at padding: such a call takes no
-        state, which is a ValueError, and returns None in its place.
+        A mask int64 [B, T] numbers the documents of packed tokens from 1 on, 0 at padding. Raises ValueError for
+        a state with or from packed documents.
         """
         packed = mask is not None and mask.dtype != torch.bool
-        if packed and state is not None:
-            raise ValueError("packed documents start without a state: give them without one")
+        if state is not None and (packed or state.routed.dim() == 2):
+            raise ValueError("packed documents are given whole, without a state: start with state=None")
         B, T, D = x.shape
         tokens = x.reshape(B * T, D)
         experts, weights, probabilities = self.router(tokens)
@@ -164,12 +167,12 @@ class MoE(nn.Module):
         if self.shared is not None:
             y = y + self.shared(tokens)[0]
         y = y.view(B, T, D)
-        if packed:
-            return y, None
         counts = probabilities.new_zeros(B, self.n_experts + 1)
         counts = counts.scatter_add(1, experts.view(B, T * self.top_k), counts.new_ones(B, T * self.top_k))
         sums = probabilities.view(B, T, self.n_experts).sum(dim=1)
         routed = torch.stack((counts[:, : self.n_experts], sums), dim=1)
+        if packed:
+            return y, RouterState(routed.sum(dim=0))
         return y, RouterState(routed if state is None else state.routed + routed)
 
     def mix(self, x: Tensor, experts: Tensor, weights: Tensor) -> Tensor:

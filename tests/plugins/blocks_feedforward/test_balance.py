@@ -127,6 +127,17 @@ def test_even_use_is_the_least():
     assert load_balance_loss(RouterState(torch.zeros(2, 2, 4))) == 0
 
 
+@torch.no_grad()
+def test_packed_documents_count_as_the_same_tokens_padded():
+    torch.manual_seed(0)
+    module = MoE(SIZE, n_experts=4, top_k=2, d_ff=8)
+    for parameter in module.parameters():
+        parameter.normal_()
+    x, documents = torch.randn(2, 12, SIZE), torch.tensor([[1] * 5 + [2] * 7, [1] * 3 + [2] * 4 + [0] * 5])
+    packed, padded = module(x, None, documents)[1], module(x, None, documents > 0)[1]
+    torch.testing.assert_close(load_balance_loss((packed, packed)), load_balance_loss(padded))
+
+
 def test_what_has_no_router_or_unlike_ones_is_refused():
     one, other = RouterState(torch.ones(1, 2, 4)), RouterState(torch.ones(1, 2, 8))
     with pytest.raises(ValueError, match="this state has no router"):

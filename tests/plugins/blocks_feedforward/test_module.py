@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import GPT2Config, LlamaConfig
+from transformers.activations import ACT2FN
+from transformers.models.bloom.modeling_bloom import bloom_gelu_forward
 from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
 from transformers.models.llama.modeling_llama import LlamaMLP
 
@@ -48,6 +50,27 @@ def test_activations_are_what_their_names_say():
     assert expected.keys() == ACTIVATIONS.keys()
     for name, y in expected.items():
         torch.testing.assert_close(ACTIVATIONS[name](x), y, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("gelu", ["gelu", "gelu_python"]),
+        ("gelu_tanh", ["gelu_new", "gelu_fast", "gelu_accurate", "gelu_pytorch_tanh", "gelu_python_tanh"]),
+        ("silu", ["silu", "swish"]),
+        ("relu", ["relu"]),
+        ("relu2", ["relu2"]),
+    ],
+)
+def test_activations_are_transformers_under_all_their_names(ours, theirs):
+    x = torch.linspace(-12, 12, 1001, dtype=torch.float64)
+    for name in theirs:
+        torch.testing.assert_close(ACTIVATIONS[ours](x), ACT2FN[name](x), rtol=1e-7, atol=1e-9)
+    # BLOOM's own is the tanh approximation, its constant cut off after eight digits
+    same = torch.allclose(ACTIVATIONS[ours](x), bloom_gelu_forward(x), rtol=1e-6, atol=1e-7)
+    assert same == (ours == "gelu_tanh")
+    # and quick_gelu, x sigmoid(1.702 x), is none of them
+    assert not torch.allclose(ACTIVATIONS[ours](x), ACT2FN["quick_gelu"](x), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 7), (3, 0)])

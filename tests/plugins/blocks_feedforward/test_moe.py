@@ -199,12 +199,17 @@ def test_packed_documents_are_the_documents():
     module, x = made("v3"), drawn(2, 20, D)
     documents = torch.tensor([[1] * 8 + [2] * 12, [0] * 3 + [1] * 10 + [2] * 4 + [0] * 3])
     y, state = module(x, None, documents)
-    assert state is None
+    close(state.routed, module(x, None, documents > 0)[1].routed.sum(dim=0))
     for row, number in ((0, 1), (0, 2), (1, 1), (1, 2)):
         here = documents[row] == number
         close(y[row, here], module(x[row : row + 1, here])[0][0])
-    with pytest.raises(ValueError, match="packed documents start without a state"):
-        module(x, RouterState(torch.zeros(2, 2, 6)), documents)
+    for given, mask in (
+        (RouterState(torch.zeros(2, 2, 6)), documents),
+        (state, None),
+        (state, documents > 0),
+    ):
+        with pytest.raises(ValueError, match="packed documents are given whole, without a state"):
+            module(x, given, mask)
 
 
 @torch.no_grad()
