@@ -17,14 +17,19 @@ ACTIVATIONS = {
     "gelu_new": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
     "gelu_fast": "gelu_tanh",
+    "gelu_accurate": "gelu_tanh",
+    "gelu_python_tanh": "gelu_tanh",
+    "gelu_python": "gelu",
     "relu": "relu",
     "relu2": "relu2",
     "silu": "silu",
     "swish": "silu",
 }
 """Names of transformers' activations -> ours."""
-GATES = {"silu": "swiglu", "swish": "swiglu", "gelu": "geglu", "gelu_pytorch_tanh": "geglu_tanh",
-         "gelu_new": "geglu_tanh", "relu": "reglu"}  # fmt: skip
+_GATED = {"gelu": "geglu", "gelu_tanh": "geglu_tanh", "relu": "reglu", "silu": "swiglu"}
+GATES = {"gelu_pytorch_tanh": "geglu_tanh"} | {
+    theirs: _GATED[ours] for theirs, ours in ACTIVATIONS.items() if ours in _GATED
+}
 """The same where the activation is that of a gate."""
 
 SCALINGS = {"default": "none", "linear": "linear", "dynamic": "dynamic", "yarn": "yarn", "llama3": "llama3"}
