@@ -9,7 +9,7 @@ from blocks import Plan
 from blocks.foreign_config import Config
 from blocks.importer import Importer, Rule, Tree
 from blocks_hf.families import states
-from blocks_hf.families.common import Found, get, rope, rope_parameters, rotary_channels
+from blocks_hf.families.common import Found, get
 from blocks_hf.families.decoders import (
     attention_rules,
     causal_lm_rules,
@@ -23,6 +23,7 @@ from blocks_hf.families.decoders import (
     norm_rules,
     rmsnorm,
 )
+from blocks_hf.families.rotary import rope, rope_parameters, rotary_channels
 
 _KEYS = {
     "n_heads": "mamba_n_heads", "head_dim": "mamba_d_head", "d_state": "mamba_d_state", "n_groups": "mamba_n_groups",

@@ -11,7 +11,8 @@ from typing import Any
 from blocks.foreign_config import Config
 from blocks.importer import Importer, Rule, Tree, halves, rows
 from blocks.spelling import spelled
-from blocks_hf.families.common import GATES, Found, get, rope_parameters, swapped
+from blocks_hf.families.common import GATES, Found, get, swapped
+from blocks_hf.families.rotary import rope_parameters
 
 NORMS = {"norm": ("input_layernorm", "post_attention_layernorm")}
 """Our norm of a block -> theirs of the attention, and of the FFN: Llama's, where the second stands before the FFN."""

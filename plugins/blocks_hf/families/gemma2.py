@@ -8,7 +8,7 @@ from typing import Any
 from blocks import Plan
 from blocks.foreign_config import Config
 from blocks.importer import Importer, Rule, Tree
-from blocks_hf.families.common import GATES, Found, get, rope
+from blocks_hf.families.common import GATES, Found, get
 from blocks_hf.families.decoders import (
     SANDWICH,
     decoder,
@@ -22,6 +22,7 @@ from blocks_hf.families.decoders import (
     rmsnorm,
     windows,
 )
+from blocks_hf.families.rotary import rope
 
 
 class Gemma2(Importer):

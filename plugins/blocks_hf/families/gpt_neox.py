@@ -9,8 +9,9 @@ from blocks import Plan
 from blocks.foreign_config import Config
 from blocks.importer import Importer, Rule, Tree, by_head
 from blocks.spelling import spelled
-from blocks_hf.families.common import ACTIVATIONS, Found, get, rope, rope_parameters, rotary_channels, swapped
+from blocks_hf.families.common import ACTIVATIONS, Found, get, swapped
 from blocks_hf.families.decoders import causal_lm
+from blocks_hf.families.rotary import rope, rope_parameters, rotary_channels
 
 
 class GPTNeoX(Importer):

@@ -8,8 +8,9 @@ from typing import Any
 from blocks import Plan
 from blocks.foreign_config import Config
 from blocks.importer import Importer, Rule, Tree
-from blocks_hf.families.common import Found, get, rope
+from blocks_hf.families.common import Found, get
 from blocks_hf.families.decoders import decoder, decoder_rules, found_decoder, gated_ffn, heads, rmsnorm
+from blocks_hf.families.rotary import rope
 
 
 class Mistral(Importer):

@@ -8,7 +8,7 @@ from typing import Any
 from blocks import Plan
 from blocks.foreign_config import Config
 from blocks.importer import Importer, Rule, Tree
-from blocks_hf.families.common import Found, get, rope
+from blocks_hf.families.common import Found, get
 from blocks_hf.families.decoders import (
     SANDWICH,
     decoder,
@@ -18,6 +18,7 @@ from blocks_hf.families.decoders import (
     heads,
     rmsnorm,
 )
+from blocks_hf.families.rotary import rope
 
 
 class Olmo2(Importer):

@@ -8,7 +8,7 @@ from typing import Any
 from blocks import Plan
 from blocks.foreign_config import Config
 from blocks.importer import Importer, Rule, Tree
-from blocks_hf.families.common import Found, get, rope, rope_parameters, rotary_channels
+from blocks_hf.families.common import Found, get
 from blocks_hf.families.decoders import (
     causal_lm_rules,
     decoder,
@@ -20,6 +20,10 @@ from blocks_hf.families.decoders import (
     norm_rules,
     rmsnorm,
 )
+from blocks_hf.families.rotary import rope, rope_parameters, rotary_channels
+
+SCALINGS = {"default": "none", "longrope": "longrope", "su": "longrope", "yarn": "longrope"}
+"""All that was published, under any name, is LongRoPE."""
 
 
 class Phi3(Importer):
@@ -41,9 +45,9 @@ class Phi3(Importer):
             config.only(key, False)
         for key in ("full_attn_mod", "interpolate_factor"):
             config.only(key, 1)
-        config.get("original_max_position_embeddings")  # of a scaling
         turned = rotary_channels(config, head_sizes(config)[2])
-        position = rope(config, rotary_dim=turned, scalings={"default": "none"})
+        original = config.size("original_max_position_embeddings")
+        position = rope(config, rotary_dim=turned, scalings=SCALINGS, original=original)
         attention = {**heads(config, config.size("sliding_window", None)), "position": position}
         order = ["attention", "ffn"] * config.size("num_hidden_layers")
         return decoder(
@@ -62,9 +66,13 @@ class Phi3(Importer):
     def config(self, plan: Plan) -> dict[str, Any]:
         found = Found(plan)
         attention = found.attention()
-        turned = rope_parameters(get(attention, "position"), get(attention, "head_dim"))
+        position = get(attention, "position")
+        turned = rope_parameters(position, get(attention, "head_dim"))
+        original = get(position, "original_max_len") or self.defaults["original_max_position_embeddings"]
         return found_decoder(self, found) | {
             "sliding_window": get(attention, "window"),
             "rope_parameters": turned,
+            "original_max_position_embeddings": original,
+            "max_position_embeddings": round(original * (get(position, "factor") or 1)),
             "pad_token_id": None,  # the default is no token of a small vocabulary
         }

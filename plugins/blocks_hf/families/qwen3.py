@@ -8,7 +8,7 @@ from typing import Any
 from blocks import Plan
 from blocks.foreign_config import Config
 from blocks.importer import Importer, Rule, Tree
-from blocks_hf.families.common import Found, get, rope
+from blocks_hf.families.common import Found, get
 from blocks_hf.families.decoders import (
     decoder,
     decoder_rules,
@@ -20,6 +20,7 @@ from blocks_hf.families.decoders import (
     qwen_windows,
     rmsnorm,
 )
+from blocks_hf.families.rotary import rope
 
 
 class Qwen3(Importer):

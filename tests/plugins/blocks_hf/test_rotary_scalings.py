@@ -83,3 +83,25 @@ def test_dynamic_scaling_agrees_step_by_step(tmp_path: Path) -> None:
     assert relative(ours(tokens)[0], theirs(tokens).logits) > 1e-3
     text = open_checkpoint(tmp_path, blocks.Registry.installed()).text
     assert "# Dynamic scaling: beyond 16 tokens" in text
+
+
+@torch.no_grad()
+def test_longrope_agrees_up_to_its_length_and_beyond_it_where_all_is_long(tmp_path: Path) -> None:
+    """transformers turns every token of a call by one list: a note says so, and what to add."""
+    long = {
+        "rope_type": "longrope", "short_factor": [1.0 + 0.1 * i for i in range(16)],
+        "long_factor": [1.0 + 2.0 * i for i in range(16)], "factor": 4.0, "original_max_position_embeddings": 16,
+    }  # fmt: skip
+    theirs = llama(long)
+    theirs.save_pretrained(tmp_path)
+    ours = blocks.from_pretrained(tmp_path)
+    tokens = torch.randint(131, (2, 40))
+    assert relative(ours(tokens[:, :16])[0], theirs(tokens[:, :16]).logits) <= 2e-5
+    assert relative(ours(tokens)[0], theirs(tokens).logits) > 1e-3
+    text = open_checkpoint(tmp_path, blocks.Registry.installed()).text
+    assert "# LongRoPE: the first 16 tokens" in text
+    changed = text.replace("original_max_len: 16", "original_max_len: 16, long_after: 0")
+    assert changed != text
+    far = blocks.build(blocks.load(changed))
+    far.load_state_dict(ours.state_dict())
+    assert relative(far(tokens)[0], theirs(tokens).logits) <= 2e-5
