@@ -12,6 +12,8 @@ from blocks.diagnostics import Label, Problems, Span, split_lines
 from blocks.render import plain
 
 MAX_DEPTH = 64
+TOO_DEEP = f"the text is nested more than {MAX_DEPTH} levels deep"
+LOOK_FOR_BRACKETS = "a recipe needs about ten: look for a bracket too many"
 MAX_NODES = 100_000
 MAX_KEYS = 5_000
 MAX_DIGITS = 30
@@ -124,10 +126,7 @@ class Builder:
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event, span)
         elif len(self.frames) >= MAX_DEPTH:
-            message = f"the text is nested more than {MAX_DEPTH} levels deep"
-            self.problems.add(
-                "B0109", message, at=span, help="a recipe needs about ten: look for a bracket too many"
-            )
+            self.problems.add("B0109", TOO_DEEP, at=span, help=LOOK_FOR_BRACKETS)
             return False
         else:
             start = Span(span.line, span.column, span.column + 1)

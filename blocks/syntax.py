@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from blocks.builder import Builder
+from blocks.builder import LOOK_FOR_BRACKETS, TOO_DEEP, Builder
 from blocks.diagnostics import Label, Problems, Span
 from blocks.render import plain
 
@@ -26,7 +26,9 @@ def explain_syntax(error: yaml.MarkedYAMLError, builder: Builder, problems: Prob
         (f.place.span for f in reversed(builder.frames) if _sign(f.place.span, lines) in "[{"), None
     )
 
-    if char == "\t" or ("\t" in lead and ("expected" in problem or "cannot start" in problem)):
+    if "nesting depth" in problem:  # of libyaml, far beyond ours
+        problems.add("B0109", TOO_DEEP, at=at, help=LOOK_FOR_BRACKETS)
+    elif char == "\t" or ("\t" in lead and ("expected" in problem or "cannot start" in problem)):
         tab = line.find("\t") + 1
         problems.add(
             "B0103", "a tab cannot indent YAML", at=Span(at.line, tab, tab + 1), help="indent with two spaces"

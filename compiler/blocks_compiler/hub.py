@@ -11,6 +11,14 @@ from pathlib import Path
 from blocks import BuildError
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+_REASONS = {
+    "RepositoryNotFoundError": "there is no such repository, or it is not for you",
+    "GatedRepoError": "its owner wants to be asked first, on its page at huggingface.co",
+    "RevisionNotFoundError": "there is no such revision",
+    "LocalEntryNotFoundError": "it is not on this machine, and the hub cannot be reached",
+    "OfflineModeIsEnabled": "it is not on this machine, and HF_HUB_OFFLINE keeps it so",
+}
+"""Names of the library's errors, in a word; others speak for themselves."""
 DATA = ("*.json", "*.safetensors", "*.txt", "*.model", "*.spm", "*.jinja")
 
 
@@ -34,7 +42,8 @@ def fetched(name: str, *, revision: str | None = None) -> Path:
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(DATA)))
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        reason = _REASONS.get(type(error).__name__)
+        reason = reason or (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise BuildError.of(
             "B1007",
             f"{name} cannot be fetched: {reason}",
