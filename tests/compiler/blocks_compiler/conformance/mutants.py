@@ -76,7 +76,7 @@ MUTANTS = (
     Mutant(
         "padding is seen",
         "attention", "attention/module.py", "padding_content",
-        "visible = None if mask is None else mask[:, None, None, :]",
+        "visible = visible_keys(mask, T)",
         "visible = None",
     ),
     Mutant(
@@ -111,7 +111,7 @@ MUTANTS = (
     ),
     Mutant(
         "positions count padding",
-        "infused", "attention/heads.py:real_positions", "padded_batch",
+        "infused", "attention/documents.py:real_positions", "padded_batch",
         "(mask.cumsum(dim=1) - 1).clamp(min=0)[:, start:end]",
         "torch.arange(start, end, device=device).expand(len(mask), -1)",
     ),
@@ -184,8 +184,8 @@ MUTANTS = (
     Mutant(
         "a mask is taken that is not declared",
         "bidirectional", "attention/specs.py:MultiHead", "undeclared",
-        'frozenset({"padded"})) |',
-        "frozenset()) |",
+        'frozenset({"padded", "packed"})) |',
+        'frozenset({"packed"})) |',
     ),
     # Windows, sinks, global tokens
     Mutant(
@@ -232,7 +232,7 @@ MUTANTS = (
     ),
     Mutant(
         "padding goes last, between the cache and what follows",
-        "window", "attention/window.py:SlidingWindowAttention", "padded_batch",
+        "window", "attention/window.py:SlidingWindowAttention", "padded_state",
         "mask, order = mask.sort(dim=1, stable=True)",
         "mask, order = mask.sort(dim=1, stable=True, descending=True)",
     ),
@@ -275,7 +275,7 @@ MUTANTS = (
     Mutant(
         "padding is seen in short sequences",
         "both sides", "attention/local.py:LocalAttention.attend_window", "padding_content",
-        "visible if real is None else visible & real",
+        "visible if seen is None else visible & seen",
         "visible",
     ),
     # Another stream's tokens, another block's keys
@@ -312,7 +312,7 @@ MUTANTS = (
     Mutant(
         "padding is seen",
         "borrowed", "attention/borrowed.py:BorrowedAttention", "padding_content",
-        "visible = None if kv.mask is None else kv.mask[:, None, None, :]",
+        "visible = visible_keys(kv.mask, T)",
         "visible = None",
     ),
     Mutant(
@@ -325,7 +325,7 @@ MUTANTS = (
     Mutant(
         "the time step is not masked: padding feeds and decays the state",
         "mamba2", "ssm/module.py:Mamba2", "padded_state",
-        "dt = dt * mask[..., None]",
+        "dt = dt * real[..., None]",
         "pass",
     ),
     Mutant(
@@ -349,14 +349,14 @@ MUTANTS = (
     Mutant(
         "the mask inside of a chunk is forgotten",
         "mamba2", "ssm/kernels.py:ssd_chunk", "causal_gradient",
-        "scores = (C @ B.mT).tril()",
-        "scores = C @ B.mT",
+        "scores = scores.tril()",
+        "pass",
     ),
     Mutant(
         "a token does not read what it writes, in chunks",
         "mamba2", "ssm/kernels.py:ssd_chunk", "token_by_token",
-        "scores = (C @ B.mT).tril()",
-        "scores = (C @ B.mT).tril(-1)",
+        "scores = scores.tril()",
+        "scores = scores.tril(-1)",
     ),
     Mutant(
         "the step decays by the time step twice",
@@ -434,7 +434,7 @@ MUTANTS = (
     Mutant(
         "the time step is not masked: padding feeds and decays the state",
         "mamba", "ssm/module.py:Mamba", "padded_state",
-        "dt = dt * mask[..., None]",
+        "dt = dt * real[..., None]",
         "pass",
     ),
     Mutant(
@@ -489,8 +489,9 @@ MUTANTS = (
     Mutant(
         "a state stays in the module",
         "gru", "recurrent/module.py:GRU", "state_untouched",
-        "y, (h,) = over_time(step, (h,), (x,), mask)",
-        "y, (h,) = over_time(step, (h + getattr(self, 'last', 0),), (x,), mask); self.last = h.detach().sum(dim=0)",
+        "h = x.new_zeros(x.shape[0], self.hidden) if state is None else state.hidden",
+        "h = x.new_zeros(x.shape[0], self.hidden) + (getattr(self, 'last', 0) if state is None else state.hidden); "
+        "self.last = x.detach().mean(dim=(0, 1))[: self.hidden]",
     ),
     Mutant(
         "the tokens are turned round, the mask is not",
@@ -501,8 +502,8 @@ MUTANTS = (
     Mutant(
         "a backward recurrence is declared causal",
         "gru, backward", "recurrent/specs.py:GRU", "causal_gradient",
-        'if self.direction == "forward" else {"padded"}',
-        "",
+        'whole | {"causal", "cached"} if self.direction == "forward" else whole',
+        'whole | {"causal", "cached"}',
     ),
     Mutant(
         "the backward half begins in the padding",

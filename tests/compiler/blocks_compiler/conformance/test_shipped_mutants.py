@@ -50,13 +50,15 @@ def changed(text: str, name: str, old: str, new: str) -> str:
     first, last = 0, len(text.splitlines())
     body = ast.parse(text).body
     for part in filter(None, name.split(".")):
-        node = next(
-            node for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == part
-        )
+        named = [n for n in body if isinstance(n, ast.ClassDef | ast.FunctionDef) and n.name == part]
+        if not named:
+            raise LookupError(f"nothing is called {name}")
+        node = named[0]
         first, last, body = node.lineno - 1, node.end_lineno or last, node.body
     lines = text.splitlines(keepends=True)
     inside = "".join(lines[first:last])
-    assert inside.count(old) == 1, f"{old!r} stands {inside.count(old)} times in {name or 'the file'}"
+    if inside.count(old) != 1:
+        raise LookupError(f"{old!r} stands {inside.count(old)} times in {name or 'the file'}")
     return "".join([*lines[:first], inside.replace(old, new), *lines[last:]])
 
 
@@ -102,8 +104,8 @@ def test_every_mutant_has_its_place():
     for mutant in table.MUTANTS:
         try:
             changed(*source(mutant.place), mutant.old, mutant.new)
-        except (AssertionError, StopIteration) as error:
-            lost[f"{mutant.mixer}: {mutant.why}"] = str(error) or f"nothing is called {mutant.place}"
+        except (LookupError, FileNotFoundError) as error:
+            lost[f"{mutant.mixer}: {mutant.why}"] = str(error)
     assert not lost, f"the shipped code has changed, and mutants.py has not: {lost}"
 
 
