@@ -63,6 +63,7 @@ FAMILIES = {
     "mamba2": "Mamba2",
     "marian": "Marian",
     "mistral": "Mistral",
+    "mixtral": "Mixtral",
     "nemotron_h": "NemotronH",
     "olmo2": "Olmo2",
     "phi3": "Phi3",
