@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from blocks.layout import MAX_LAYERS
+
 Value = TypeVar("Value")
 _MISSING: Any = object()
 
@@ -137,6 +139,19 @@ class Config:
         found: int = self._typed(
             key, default, lambda v: isinstance(v, int) and v > 0, "a whole number above 0", 1
         )
+        return found
+
+    def depth(self, key: str, default: Any = _MISSING) -> int:
+        """A number of layers, at most as many as a recipe may have."""
+        found = self.size(key, default)
+        if found is not None and found > MAX_LAYERS:
+            self._add(
+                "B1003",
+                f"{key} = {found} is more than the {MAX_LAYERS:,} allowed",
+                key,
+                "look for a zero too many",
+            )
+            return 1
         return found
 
     def number(self, key: str, default: Any = _MISSING) -> float:

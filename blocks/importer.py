@@ -143,6 +143,8 @@ class Importer:
     def head(self, config: Config) -> str:
         """Which head the checkpoint has: the first of its `architectures` that the family has."""
         named = config.get("architectures", None) or list(self.architectures)[:1]
+        if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+            named = [str(named)]
         known = [self.architectures[name] for name in named if name in self.architectures]
         if not known:
             message = f"{', '.join(map(str, named))[:80]} is not read"

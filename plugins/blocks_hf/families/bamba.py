@@ -108,7 +108,7 @@ def _mamba2(config: Config) -> Tree:
 
 def _kinds(config: Config) -> list[str]:
     """The mixer of each layer."""
-    count, indices = config.size("num_hidden_layers"), config.get("attn_layer_indices")
+    count, indices = config.depth("num_hidden_layers"), config.get("attn_layer_indices")
     said = [] if indices is None else indices
     if not isinstance(said, list) or not all(type(i) is int and 0 <= i < count for i in said):
         message = f"attn_layer_indices = {said!r:.60} is not a list of whole numbers below {count}"

@@ -58,7 +58,7 @@ class Bert(Importer):
         }
 
     def weights(self, config: Config) -> Iterator[Rule]:
-        yield from bert_body("bert.", config.size("num_hidden_layers", 12))
+        yield from bert_body("bert.", config.depth("num_hidden_layers", 12))
         words = "heads.words" if self.head(config) == "both" else "head"
         yield Rule(f"{words}.in_proj", "cls.predictions.transform.dense")
         yield Rule(f"{words}.norm", "cls.predictions.transform.LayerNorm")

@@ -84,9 +84,9 @@ class Bloom(Importer):
 
 def _size(config: Config, key: str, other: str) -> int:
     """A size that goes by one of two names; the second counts more, and both say the same where both are there."""
-    size = config.size(key)
+    size = config.depth(key)
     if other not in config.values:
         return size
     if key in config.values:
         config.only(other, size)
-    return config.size(other)
+    return config.depth(other)

@@ -52,7 +52,7 @@ def windows(config: Config, window: int | None, usual: Callable[[int], bool]) ->
 
     `window` is that of `sliding_attention`, None where there is none.
     """
-    count = config.size("num_hidden_layers")
+    count = config.depth("num_hidden_layers")
     types = config.get("layer_types", None)
     if types is None:
         return [window if usual(layer) else None for layer in range(count)]
@@ -149,7 +149,7 @@ def decoder_rules(config: Config, norms: Mapping[str, tuple[str, str]] = NORMS) 
 
 def decoder_layers(config: Config) -> Iterator[tuple[str, str, str]]:
     """The paths of attention and FFN here, and the name of their layer there."""
-    for i in range(config.size("num_hidden_layers")):
+    for i in range(config.depth("num_hidden_layers")):
         yield f"layers.{2 * i}", f"layers.{2 * i + 1}", f"model.layers.{i}"
 
 

@@ -37,7 +37,7 @@ class DistilBert(Importer):
         d_model, activation = config.size("dim", 768), config.choice("activation", ACTIVATIONS, "gelu")
         made = encoder(
             d_model=d_model,
-            depth=config.size("n_layers", 6),
+            depth=config.depth("n_layers", 6),
             n_heads=config.size("n_heads", 12),
             d_ff=config.size("hidden_dim", 3072),
             activation=activation,
@@ -59,7 +59,7 @@ class DistilBert(Importer):
         yield Rule("embed", "distilbert.embeddings.word_embeddings")
         yield Rule("position", "distilbert.embeddings.position_embeddings")
         yield Rule("norm", "distilbert.embeddings.LayerNorm")
-        yield from encoder_rules(config.size("n_layers", 6), "distilbert.transformer.layer.{i}", LAYER)
+        yield from encoder_rules(config.depth("n_layers", 6), "distilbert.transformer.layer.{i}", LAYER)
         yield Rule("head.in_proj", "vocab_transform")
         yield Rule("head.norm", "vocab_layer_norm")
         yield Rule("head", "vocab_projector")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from blocks import Plan
@@ -45,6 +45,9 @@ def encoder(
 def labels(config: Config) -> int:
     """Classes of a classifier: as many as there are labels, 2 where nothing is said."""
     named = config.get("id2label", None)
+    if named and not isinstance(named, Mapping):
+        config.refuse("id2label", "id2label is not a mapping", "label 0 is the value at 0")
+        return 1
     return len(named) if named else config.size("num_labels", 2)
 
 
@@ -94,7 +97,7 @@ def bert_sizes(config: Config) -> Tree:
     config.only("position_embedding_type", "absolute")
     return {
         "d_model": config.size("hidden_size", 768),
-        "depth": config.size("num_hidden_layers", 12),
+        "depth": config.depth("num_hidden_layers", 12),
         "n_heads": config.size("num_attention_heads", 12),
         "d_ff": config.size("intermediate_size", 3072),
         "activation": config.choice("hidden_act", ACTIVATIONS, "gelu"),

@@ -54,7 +54,7 @@ class GPT2(Importer):
             "model": [
                 {"embed": "tokens"},
                 {"position": {"learned": {"max_len": config.size("n_positions")}}},
-                {"stack": spelled(["attention", "ffn"] * config.size("n_layer")) | {"norm": norm}},
+                {"stack": spelled(["attention", "ffn"] * config.depth("n_layer")) | {"norm": norm}},
                 {"norm": norm},
                 *causal_lm(self, config, table="transformer.wte.weight"),
             ],
@@ -65,7 +65,7 @@ class GPT2(Importer):
         yield Rule("position", "transformer.wpe")
         yield Rule("norm", "transformer.ln_f")
         yield Rule("head", "lm_head")
-        for i in range(config.size("n_layer")):
+        for i in range(config.depth("n_layer")):
             attention, ffn, here = f"layers.{2 * i}", f"layers.{2 * i + 1}", f"transformer.h.{i}"
             yield Rule(f"{attention}.norm", f"{here}.ln_1")
             yield Rule(f"{attention}.mixer.qkv_proj", f"{here}.attn.c_attn", transposed)

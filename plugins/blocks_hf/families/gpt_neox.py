@@ -51,7 +51,7 @@ class GPTNeoX(Importer):
         if beside:
             blocks = {name: block | {"norm": norm} for name, block in blocks.items()}
             blocks["both"] = {"parallel": ["attention", "ffn"]}
-        order = (["both"] if beside else ["attention", "ffn"]) * config.size("num_hidden_layers")
+        order = (["both"] if beside else ["attention", "ffn"]) * config.depth("num_hidden_layers")
         return {
             "d_model": d_model,
             "vocab_size": config.size("vocab_size"),
@@ -69,7 +69,7 @@ class GPTNeoX(Importer):
         yield Rule("norm", "gpt_neox.final_layer_norm")
         yield Rule("head", "embed_out")
         beside, split = config.flag("use_parallel_residual"), by_head(config.size("num_attention_heads"))
-        for i in range(config.size("num_hidden_layers")):
+        for i in range(config.depth("num_hidden_layers")):
             here = f"gpt_neox.layers.{i}"
             if beside:
                 attention, ffn = f"layers.{i}.attention", f"layers.{i}.ffn"

@@ -32,7 +32,7 @@ class Llama(Importer):
         bias = config.flag("attention_bias")
         attention = {**heads(config), "qkv_bias": bias, "out_bias": bias, "position": rope(config)}
         blocks = {"attention": attention, "ffn": gated_ffn(config) | {"bias": config.flag("mlp_bias")}}
-        order = ["attention", "ffn"] * config.size("num_hidden_layers")
+        order = ["attention", "ffn"] * config.depth("num_hidden_layers")
         return decoder(self, config, blocks, order, rmsnorm(config))
 
     def weights(self, config: Config) -> Iterator[Rule]:

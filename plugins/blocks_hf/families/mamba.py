@@ -27,7 +27,7 @@ class Mamba(Importer):
     harmless = states.HARMLESS
 
     def recipe(self, config: Config) -> Tree:
-        d_model, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+        d_model, layers = config.size("hidden_size"), config.depth("num_hidden_layers")
         d_inner = int(config.number("expand") * d_model)
         config.auto("time_step_rank", -(-d_model // 16))
         mamba = {
@@ -50,7 +50,7 @@ class Mamba(Importer):
         return states.backbone(self, config, {"mamba": mamba}, ["mamba"] * layers, eps=eps)
 
     def weights(self, config: Config) -> Iterator[Rule]:
-        layers = config.size("num_hidden_layers")
+        layers = config.depth("num_hidden_layers")
         yield from states.backbone_rules(layers)
         for i in range(layers):
             ours, theirs = f"layers.{i}.mixer", f"backbone.layers.{i}.mixer"

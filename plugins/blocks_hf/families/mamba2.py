@@ -33,7 +33,7 @@ class Mamba2(Importer):
     harmless = (*states.HARMLESS, "norm_before_gate")
 
     def recipe(self, config: Config) -> Tree:
-        d_model, layers = config.size("hidden_size"), config.size("num_hidden_layers")
+        d_model, layers = config.size("hidden_size"), config.depth("num_hidden_layers")
         mamba2 = states.mamba2(config, _KEYS)
         width, eps = mamba2["n_heads"] * mamba2["head_dim"], mamba2["eps"]
         config.only("rms_norm", True)
@@ -44,7 +44,7 @@ class Mamba2(Importer):
         return states.backbone(self, config, {"mamba2": mamba2}, ["mamba2"] * layers, eps=eps)
 
     def weights(self, config: Config) -> Iterator[Rule]:
-        layers = config.size("num_hidden_layers")
+        layers = config.depth("num_hidden_layers")
         yield from states.backbone_rules(layers)
         for i in range(layers):
             yield from states.scan_rules(f"layers.{i}.mixer", f"backbone.layers.{i}.mixer", "norm")

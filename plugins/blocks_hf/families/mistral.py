@@ -28,7 +28,7 @@ class Mistral(Importer):
 
     def recipe(self, config: Config) -> Tree:
         attention = {**heads(config, config.size("sliding_window", None)), "position": rope(config)}
-        order = ["attention", "ffn"] * config.size("num_hidden_layers")
+        order = ["attention", "ffn"] * config.depth("num_hidden_layers")
         return decoder(
             self, config, {"attention": attention, "ffn": gated_ffn(config)}, order, rmsnorm(config)
         )

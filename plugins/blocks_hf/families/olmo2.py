@@ -39,7 +39,7 @@ class Olmo2(Importer):
             **heads(config), "qkv_bias": bias, "out_bias": bias, "position": rope(config),
             "qk_norm": norm, "qk_norm_over": "projection",
         }  # fmt: skip
-        order = ["attention", "ffn"] * config.size("num_hidden_layers")
+        order = ["attention", "ffn"] * config.depth("num_hidden_layers")
         blocks = {"attention": attention, "ffn": gated_ffn(config)}
         return decoder(self, config, blocks, order, norm, around={"norm": "none", "out_norm": norm})
 

@@ -49,7 +49,7 @@ class Phi3(Importer):
         original = config.size("original_max_position_embeddings")
         position = rope(config, rotary_dim=turned, scalings=SCALINGS, original=original)
         attention = {**heads(config, config.size("sliding_window", None)), "position": position}
-        order = ["attention", "ffn"] * config.size("num_hidden_layers")
+        order = ["attention", "ffn"] * config.depth("num_hidden_layers")
         return decoder(
             self, config, {"attention": attention, "ffn": gated_ffn(config)}, order, rmsnorm(config)
         )

@@ -28,7 +28,7 @@ class Roberta(Importer):
 
     def recipe(self, config: Config) -> Tree:
         sizes = bert_sizes(config)
-        offset = config.get("pad_token_id", 1) + 1
+        offset = self.offset(config)
         table = config.size("max_position_embeddings", 512)
         config.only("tie_word_embeddings", True)
         config.same("lm_head.decoder.weight", "roberta.embeddings.word_embeddings.weight")
@@ -47,8 +47,18 @@ class Roberta(Importer):
             "model": [*made["model"], last],
         }
 
+    def offset(self, config: Config) -> int:
+        """Rows of the positions' table before that of the first token: up to the padding's, and it."""
+        padding = config.get("pad_token_id", 1)
+        if type(padding) is not int or padding < 0:
+            config.refuse(
+                "pad_token_id", "positions are counted from pad_token_id, which is no token", "1 is usual"
+            )
+            return 2
+        return padding + 1
+
     def weights(self, config: Config) -> Iterator[Rule]:
-        yield from bert_body("roberta.", config.size("num_hidden_layers", 12))
+        yield from bert_body("roberta.", config.depth("num_hidden_layers", 12))
         yield Rule("head.in_proj", "lm_head.dense")
         yield Rule("head.norm", "lm_head.layer_norm")
         yield Rule("head.bias", "lm_head.bias")

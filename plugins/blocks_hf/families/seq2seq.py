@@ -38,8 +38,8 @@ def stacks(config: Config, vocabulary: Tree) -> tuple[Tree, Tree]:
     """The stacks of encoder and decoder."""
     around = {"norm": "layernorm", "residual": "post"}
     last = "wide" if "wide" in vocabulary else "ffn"
-    reading = spelled(["reader", "ffn"] * config.size("encoder_layers", 12))
-    writing = spelled(["writer", "cross", last] * config.size("decoder_layers", 12))
+    reading = spelled(["reader", "ffn"] * config.depth("encoder_layers", 12))
+    writing = spelled(["writer", "cross", last] * config.depth("decoder_layers", 12))
     return {"stack": reading | around}, {"stack": writing | around}
 
 
@@ -59,7 +59,7 @@ def layer_rules(config: Config) -> Iterator[Rule]:
     yield Rule("decoder.head.bias", "final_logits_bias", lambda tensor: (tensor[None],))
     yield Rule("decoder.head", "lm_head")
     for stream, size in (("encoder", 2), ("decoder", 3)):
-        for i in range(config.size(f"{stream}_layers", 12)):
+        for i in range(config.depth(f"{stream}_layers", 12)):
             first, here = f"{stream}.layers.{size * i}", f"model.{stream}.layers.{i}"
             ffn, cross = f"{stream}.layers.{size * i + size - 1}", f"{stream}.layers.{size * i + 1}"
             attention = tuple(f"{here}.self_attn.{part}_proj" for part in "qkv")

@@ -43,8 +43,8 @@ class T5(Importer):
         activation = config.choice("feed_forward_proj", GATED if gated else PLAIN, "relu")
         mixer = "gated_mlp" if gated else "mlp"
         norm = {"rmsnorm": {"eps": config.number("layer_norm_epsilon", 1e-6)}}
-        depth = config.size("num_layers", 6)
-        decoder_depth = config.size("num_decoder_layers", None) or depth
+        depth = config.depth("num_layers", 6)
+        decoder_depth = config.depth("num_decoder_layers", None) or depth
         for stream, _ in STREAMS:
             config.same(f"{stream}.embed_tokens.weight", "shared.weight")
         embed = {"embed": {"tokens": {"share": "vocabulary"}}}
@@ -74,8 +74,8 @@ class T5(Importer):
     def weights(self, config: Config) -> Iterator[Rule]:
         yield Rule("encoder.embed", "shared")
         yield Rule("decoder.head", "lm_head")
-        depth = config.size("num_layers", 6)
-        depths = {"encoder": depth, "decoder": config.size("num_decoder_layers", None) or depth}
+        depth = config.depth("num_layers", 6)
+        depths = {"encoder": depth, "decoder": config.depth("num_decoder_layers", None) or depth}
         for stream, size in STREAMS:
             yield Rule(f"{stream}.norm", f"{stream}.final_layer_norm")
             table = f"{stream}.block.0.layer.0.SelfAttention.relative_attention_bias"

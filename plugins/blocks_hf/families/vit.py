@@ -33,7 +33,7 @@ class ViT(Importer):
     harmless = ("encoder_stride",)  # of the decoder that masked images are trained with
 
     def recipe(self, config: Config) -> Tree:
-        d_model, depth = config.size("hidden_size", 768), config.size("num_hidden_layers", 12)
+        d_model, depth = config.size("hidden_size", 768), config.depth("num_hidden_layers", 12)
         image, patch = config.size("image_size", 224), config.size("patch_size", 16)
         norm = {"layernorm": {"eps": config.number("layer_norm_eps", 1e-12)}}
         config.only("pooler_output_size", d_model)
@@ -74,7 +74,7 @@ class ViT(Importer):
         yield Rule("embed", f"{embeddings}.patch_embeddings.projection")
         yield Rule("embed.class_token", f"{embeddings}.cls_token", lambda tensor: (tensor[None, None],))
         yield Rule("position.weight", f"{embeddings}.position_embeddings", lambda tensor: (tensor[None],))
-        yield from encoder_rules(config.size("num_hidden_layers", 12), "vit.encoder.layer.{i}", LAYER)
+        yield from encoder_rules(config.depth("num_hidden_layers", 12), "vit.encoder.layer.{i}", LAYER)
         yield Rule("norm", "vit.layernorm")
         yield Rule("head.proj", "classifier")
         yield Rule("heads.pooled", "vit.pooler.dense")
