@@ -169,19 +169,23 @@ def test_the_command_brings_weights_and_tokenizer(tmp_path: Path, capsys: pytest
 
 
 PEAK = """
-import resource, sys, torch, blocks
+import re, sys
 from pathlib import Path
-from blocks_compiler import foreign, backends
-from blocks_compiler.backends import checkpoint
-small = blocks.from_pretrained(sys.argv[1])  # imports and compiles what is needed
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+import blocks
+
+def memory(name):
+    return int(re.search(rf"{name}:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+
+blocks.from_pretrained(sys.argv[1])  # imports and compiles what is needed
+Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from what is held now
+before = memory("VmRSS")
 model = blocks.from_pretrained(sys.argv[2])
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 size = sum(p.numel() * p.element_size() for p in model.parameters())
-print((after - before) / size, size)
+print((memory("VmHWM") - before) / size, size)
 """
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is reset through /proc")
 def test_memory_holds_the_weights_once(tmp_path: Path) -> None:
     """The peak of a process that loads 200 MB, over what it held before: transposed matrices of GPT-2 are the worst."""
     gpt2(tmp_path / "small")
@@ -193,7 +197,7 @@ def test_memory_holds_the_weights_once(tmp_path: Path) -> None:
     )  # fmt: skip
     ratio, size = map(float, done.stdout.split())
     assert size > 190e6
-    assert ratio <= 1.15
+    assert 0.9 <= ratio <= 1.15
 
 
 @pytest.mark.parametrize("change", [0.0, 1e-5, 0.5])
