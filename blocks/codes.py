@@ -2,7 +2,7 @@
 
 B01 reading YAML, B02 keys and structure, B03 values, sizes and expressions, B04 layouts and overrides,
 B05 sentences, B06 plugins and names, B07 graph, shapes and capabilities, B08 files, folders and commands,
-B10 checkpoints of other libraries.
+B10 checkpoints of other libraries, B11 exports.
 
 One file in spite of its length: it is a table, read by code.
 """
@@ -932,6 +932,14 @@ CODES: dict[str, Code] = {
         wrong="blocks diff git:mian:recipes/gpt2.yaml recipes/gpt2.yaml",
         right="blocks diff git:main:recipes/gpt2.yaml recipes/gpt2.yaml",
     ),
+    # B09: ours
+    "B0900": Code(
+        "a mistake in blocks or in a plugin",
+        "Something went wrong that is not yours. With BLOCKS_TRACEBACK=1 in the environment the program shows where; "
+        "please report it with the recipe.",
+        wrong="blocks show r.yaml",
+        right="BLOCKS_TRACEBACK=1 blocks show r.yaml",
+    ),
     # B10: checkpoints of other libraries
     "B1001": Code(
         "an unknown family",
@@ -981,12 +989,25 @@ CODES: dict[str, Code] = {
         wrong="blocks import opneai/gpt2 -o gpt2.yaml",
         right="blocks import openai-community/gpt2 -o gpt2.yaml",
     ),
-    # B09: ours
-    "B0900": Code(
-        "a mistake in blocks or in a plugin",
-        "Something went wrong that is not yours. With BLOCKS_TRACEBACK=1 in the environment the program shows where; "
-        "please report it with the recipe.",
-        wrong="blocks show r.yaml",
-        right="BLOCKS_TRACEBACK=1 blocks show r.yaml",
+    # B11: exports
+    "B1101": Code(
+        "a model that the format has no words for",
+        "The format, or the way in which its programs call a model, cannot say what this one reads or gives.",
+        wrong="blocks export three-streams.yaml --to hf -o out",
+        right="blocks export three-streams.yaml --to pt2 -o out",
+    ),
+    "B1102": Code(
+        "an export that computes something else",
+        "What was written was run and compared with the model, and the numbers differ by more than rounding. Nothing "
+        "is left of it. Please report it with the recipe.",
+        wrong="a program that reads an operator in another way than torch does",
+        right="a newer version of the program, or another format",
+    ),
+    "B1103": Code(
+        "a graph that cannot be written",
+        "torch.export could not trace the model with sizes left open, the format has no such operator, or the weights "
+        "are larger than one file of it may be.",
+        wrong="blocks export llama-3.1-8b --to onnx -o model.onnx",
+        right="blocks export llama-3.1-8b --to onnx -o model",
     ),
 }

@@ -37,6 +37,7 @@ COMMANDS = {
     "draw": "draw the architecture",
     "eject": "write the model as one readable PyTorch file",
     "explain": "say in words why each block is where it is",
+    "export": "write a model in the format of other programs: hf, onnx, pt2",
     "import": "read a checkpoint of another library: its recipe and weights",
     "new": "write a recipe from a sentence",
     "new-plugin": "start a plugin of your own",

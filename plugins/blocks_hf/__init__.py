@@ -83,6 +83,14 @@ def register_importers(register: Register) -> None:
         register(name, f"blocks_hf.families.{name}:{importer}", help=f"checkpoints of model type {name}")
 
 
+@hookimpl
+def register_exporters(register: Register) -> None:
+    """A folder that transformers loads."""
+    register(
+        "hf", "blocks_hf.exporter:EXPORTER", help="a folder for transformers: config.json and safetensors"
+    )
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'blocks_hf' has no attribute {name!r}")

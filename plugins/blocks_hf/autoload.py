@@ -19,9 +19,14 @@ TABLES = {
         "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES": "BlocksForImageClassification",
         "MODEL_FOR_MASKED_LM_MAPPING_NAMES": "BlocksForMaskedLM",
         "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES": "BlocksForSequenceClassification",
-        "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES": "BlocksForSeq2SeqLM",
+        "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING": "BlocksForSeq2SeqLM",
     },
 }
+"""Module -> its tables, and the class that stands in each.
+
+One of type `blocks` may be either kind of language model, and programs take a type whose name is in the table of
+encoder-decoders for one of those: there, the name stands in the mapping alone.
+"""
 ALIAS = "transformers.models.blocks"
 
 
@@ -49,7 +54,11 @@ class BlocksFinder:
         def exec_module(module: "Any") -> None:
             execute(module)
             for table, name in tables.items():
-                getattr(module, table, {}).setdefault("blocks", name)
+                names = getattr(module, table, {})
+                if hasattr(names, "_model_mapping") and not table.endswith("_NAMES"):
+                    names._model_mapping = names._model_mapping.copy()
+                    names = names._model_mapping
+                names.setdefault("blocks", name)
 
         loader.exec_module = exec_module
 

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_every_code_is_explained() -> None:
     for code, entry in CODES.items():
-        assert re.fullmatch(r"B0[1-9]\d\d", code)
+        assert re.fullmatch(r"B(0[1-9]|1[01])\d\d", code)
         assert entry.title
         assert code == "B0100" or (
             "\n\nWrong:\n    " in entry.explanation and "\n\nRight:\n" in entry.explanation
@@ -24,6 +24,6 @@ def test_the_catalogue_holds_the_codes_of_the_source() -> None:
         for folder in ("blocks", "compiler", "plugins")
         for path in (ROOT / folder).rglob("*.py")
         if path.name != "codes.py"
-        for code in re.findall(r"\"(B0\d{3})\"", path.read_text(encoding="utf-8"))
+        for code in re.findall(r"\"(B\d{4})\"", path.read_text(encoding="utf-8"))
     }
     assert used == set(CODES)

@@ -49,6 +49,9 @@ NO_PLACE = {
     "B1005": _FILE,
     "B1006": _FILE,
     "B1007": "about a repository, which is named",
+    "B1101": "about a model as a whole, which is named",
+    "B1102": "about a model as a whole, which is named",
+    "B1103": "about a model or a file as a whole, which is named",
 }
 """Codes whose findings are about no line of a text, and why."""
 _ONE_LINE = "one line at the head of a command that goes on; it names `blocks plugins`"

@@ -10,10 +10,15 @@ from blocks.plan import MAX_PARAMS
 from blocks.published import locate
 
 
-def add_recipe(parser: ArgumentParser, *, many: bool = False) -> None:
-    """The recipe argument: a file, or the name of a published architecture; with --set and --max-params."""
+def add_recipe(parser: ArgumentParser, *, many: bool = False, or_build: bool = False) -> None:
+    """The recipe argument: a file, or the name of a published architecture; with --set and --max-params.
+
+    `or_build`: or a folder that `blocks build` wrote.
+    """
     text = "a recipe file, or the name of a published architecture (see `blocks recipes`)"
-    if many:
+    if or_build:
+        parser.add_argument("recipe", metavar="R_OR_BUILD", help=f"{text}, or a build folder")
+    elif many:
         parser.add_argument("recipes", nargs="+", metavar="RECIPE", help=text)
     else:
         parser.add_argument("recipe", metavar="RECIPE", help=text)

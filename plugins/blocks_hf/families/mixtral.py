@@ -8,7 +8,7 @@ from typing import Any
 from blocks import Plan
 from blocks.foreign_config import Config
 from blocks.importer import Importer, Rule, Tree, stacked
-from blocks_hf.families.common import Found, get, rope
+from blocks_hf.families.common import Found, get
 from blocks_hf.families.decoders import (
     attention_rules,
     causal_lm_rules,
@@ -20,6 +20,7 @@ from blocks_hf.families.decoders import (
     norm_rules,
     rmsnorm,
 )
+from blocks_hf.families.rotary import rope
 
 
 class Mixtral(Importer):

@@ -52,7 +52,15 @@ def test_every_table_is_one_of_transformers(tables):
     name, entries = tables
     module = importlib.import_module(name)
     for table, value in entries.items():
-        assert getattr(module, table)["blocks"] == value
+        found = getattr(module, table)
+        assert (found if table.endswith("_NAMES") else found._model_mapping)["blocks"] == value
+
+
+def test_programs_take_the_type_for_a_decoder():
+    from transformers.models.auto import modeling_auto
+
+    assert "blocks" in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    assert "blocks" not in modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
 
 
 def test_what_concerns_us_not_is_left_to_others():
