@@ -11,17 +11,21 @@ from pathlib import Path
 
 
 def ratio(
-    ours: Callable[[], object], theirs: Callable[[], object], runs: int, warmup: int = 2
+    ours: Callable[[], object],
+    theirs: Callable[[], object],
+    runs: int,
+    warmup: int = 2,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[float, float]:
-    """Median seconds of both over `runs` interleaved runs, after a warm-up."""
+    """Median seconds of both over `runs` interleaved runs, after a warm-up, by `clock`."""
     times: tuple[list[float], list[float]] = ([], [])
     for run in range(runs + warmup):
         order = ((0, ours), (1, theirs)) if run % 2 else ((1, theirs), (0, ours))
         for index, call in order:
-            start = time.perf_counter()
+            start = clock()
             call()
             if run >= warmup:
-                times[index].append(time.perf_counter() - start)
+                times[index].append(clock() - start)
     return statistics.median(times[0]), statistics.median(times[1])
 
 
