@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         BlocksForSequenceClassification,
         BlocksModel,
     )
-    from blocks_hf.wrap import to_transformers
+    from blocks_hf.wrap import from_transformers, to_transformers
 
 _HOME = {
     "BlocksConfig": "configuration",
@@ -34,6 +34,7 @@ _HOME = {
     "BlocksForSeq2SeqLM": "modeling",
     "BlocksForSequenceClassification": "modeling",
     "BlocksModel": "modeling",
+    "from_transformers": "wrap",
     "to_transformers": "wrap",
 }
 
@@ -45,6 +46,7 @@ __all__ = [
     "BlocksForSeq2SeqLM",
     "BlocksForSequenceClassification",
     "BlocksModel",
+    "from_transformers",
     "to_transformers",
 ]
 

@@ -6,6 +6,7 @@ Nothing is copied: body and heads hold the very modules of the model.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
@@ -31,8 +32,7 @@ def split(model: nn.Module, facts: Facts) -> tuple[nn.Module, dict[str, nn.Modul
     if stream:
         last = body._modules[stream] = shallow(body.get_submodule(stream))
     heads: dict[str, nn.Module] = {}
-    for stage in facts.heads:
-        path = stage.path.removeprefix(f"{stream}.") if stream else stage.path
+    for path, stage in facts.head_paths.items():
         heads[path] = last.get_submodule(path)
         if stage.name:
             holder = path.rpartition(".")[0]
@@ -41,6 +41,21 @@ def split(model: nn.Module, facts: Facts) -> tuple[nn.Module, dict[str, nn.Modul
         else:
             last._modules[path] = Passed()
     return body, heads
+
+
+def join(body: nn.Module, heads: Mapping[str, nn.Module], facts: Facts) -> nn.Module:
+    """The model whose body and heads these are, under their paths in its last stream."""
+    model = shallow(body)
+    stream = facts.streams[-1].name
+    last = model
+    if stream:
+        last = model._modules[stream] = shallow(model.get_submodule(stream))
+    for path, head in heads.items():
+        holder, _, name = path.rpartition(".")
+        if holder:
+            last._modules[holder] = shallow(last.get_submodule(holder))
+        last.get_submodule(holder)._modules[name] = head
+    return model
 
 
 def shallow(module: nn.Module) -> nn.Module:

@@ -54,6 +54,12 @@ class Facts:
         return tuple(any(each.name == "types" for each in stream.inputs) for stream in self.streams)
 
     @property
+    def head_paths(self) -> dict[str, PlannedStage]:
+        """Path of each head in its stream -> its stage: head, heads.words."""
+        before = f"{self.streams[-1].name}." if self.streams[-1].name else ""
+        return {stage.path.removeprefix(before): stage for stage in self.heads}
+
+    @property
     def remembers(self) -> bool:
         """Whether it can go on from a state."""
         types = dict.fromkeys(layer.type for stage in self.streams[-1].stages for layer in stage.layers)
@@ -120,7 +126,7 @@ def sizes_of(facts: Facts) -> dict[str, Any]:
     if facts.main == "pixels":
         _, channels, height, width = facts.streams[0].inputs[0].shape
         found |= {"num_channels": channels, "image_size": height if height == width else [height, width]}
-        found |= {"patch_size": getattr(embedding, "patch", None)}
+        found |= {"patch_size": getattr(embedding, "patch_size", None)}
     return found
 
 

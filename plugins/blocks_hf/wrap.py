@@ -1,4 +1,4 @@
-"""`to_transformers`: a built model as one of transformers'."""
+"""A built model as one of transformers', and back."""
 
 from __future__ import annotations
 
@@ -45,3 +45,25 @@ def to_transformers(model: nn.Module, **config: Any) -> BlocksPreTrainedModel:
     cls: Any = getattr(modeling, CLASSES[facts.kind])
     wrapped: BlocksPreTrainedModel = cls(made, model).train(model.training)
     return wrapped
+
+
+def from_transformers(wrapped: BlocksPreTrainedModel) -> nn.Module:
+    """The model inside of a BlocksForCausalLM and the like, called as blocks' models are, with the same parameters.
+
+    Raises ValueError for one of transformers' own, and for a BlocksModel whose heads were left out.
+    """
+    from blocks_hf.base import BlocksPreTrainedModel as Wrapped
+    from blocks_hf.body import Passed, join
+
+    if not isinstance(wrapped, Wrapped):
+        raise ValueError(
+            f"a {type(wrapped).__name__} is not one that blocks made: save it, and blocks.from_pretrained"
+        )
+    facts = wrapped.facts
+    heads = {path: head for path, head in wrapped.named_modules() if path in facts.head_paths}
+    model = join(wrapped.model, heads, facts)
+    if any(isinstance(module, Passed) for module in model.modules()):
+        raise ValueError(
+            f"the heads of {facts.plan.name} were left out: load it by the class that config.json names"
+        )
+    return model

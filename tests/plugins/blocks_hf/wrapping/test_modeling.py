@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from transformers.modeling_outputs import (
     BaseModelOutputWithPast,
     CausalLMOutputWithPast,
+    ImageClassifierOutput,
     MaskedLMOutput,
     Seq2SeqLMOutput,
     SequenceClassifierOutput,
@@ -218,3 +219,47 @@ model:
 """
     with pytest.raises(ValueError, match="streams first, second, third"):
         blocks_hf.to_transformers(blocks.build(text))
+
+
+class TestPictures:
+    def test_classes_of_pixels(self, model, hf):
+        pixels = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+        out = hf("vit-tiny")(pixel_values=pixels, labels=torch.tensor([3, 9]))
+        assert isinstance(out, ImageClassifierOutput)
+        wanted = model("vit-tiny")(pixels)[0]
+        assert torch.equal(out.logits, wanted)
+        assert torch.allclose(out.loss, F.cross_entropy(wanted, torch.tensor([3, 9])))
+        config = hf("vit-tiny").config
+        assert (config.image_size, config.patch_size, config.num_channels, config.num_labels) == (
+            32,
+            8,
+            3,
+            10,
+        )
+        with pytest.raises(ValueError, match="reads pixel_values, and that alone"):
+            hf("vit-tiny")()
+
+    def test_hidden_states_of_pixels(self, model, hf):
+        run = blocks_hf.BlocksModel(hf("vit-tiny").config, model("vit-tiny"))
+        pixels = torch.randn(2, 3, 32, 32)
+        states = run(pixel_values=pixels).last_hidden_state
+        assert torch.equal(model("vit-tiny").head(states, None), model("vit-tiny")(pixels)[0])
+        with pytest.raises(ValueError, match="reads pixel_values"):
+            run(input_ids=torch.ones(2, 3, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("name", ["gpt2-tiny", "transformer-tiny", "zoo/bert-like"])
+def test_the_way_back(model, hf, name, ids):
+    again = blocks_hf.from_transformers(hf(name))
+    assert type(again) is type(model(name))
+    assert again.recipe == model(name).recipe
+    own, theirs = again.state_dict(keep_vars=True), model(name).state_dict(keep_vars=True)
+    assert own.keys() == theirs.keys()
+    assert all(own[key] is theirs[key] for key in own)
+    arguments = (ids, ids) if name == "transformer-tiny" else (ids,)
+    got, wanted = again(*arguments)[0], model(name)(*arguments)[0]
+    assert torch.equal(got["words"], wanted["words"]) if isinstance(got, dict) else torch.equal(got, wanted)
+    with pytest.raises(ValueError, match=r"heads of .* were left out"):
+        blocks_hf.from_transformers(blocks_hf.BlocksModel(hf(name).config, model(name)))
+    with pytest.raises(ValueError, match="a Linear is not one that blocks made"):
+        blocks_hf.from_transformers(torch.nn.Linear(2, 2))
