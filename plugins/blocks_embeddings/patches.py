@@ -10,8 +10,8 @@ from torch import Tensor, nn
 class PatchEmbedding(nn.Conv2d):
     """Cut an image into patches of P x P pixels, row by row, and map each one linearly to D channels.
 
-    Dosovitskiy et al. 2021, ViT, arXiv:2010.11929, section 3.1, equation 1. With `class_token` a learned vector
-    stands before the patches: T = (H / P)^2 + 1.
+    Dosovitskiy et al. 2021, ViT, arXiv:2010.11929, section 3.1, equation 1. With `class_token` a learned
+    vector stands before the patches: T = (H / P)^2 + 1.
     """
 
     def __init__(

@@ -99,7 +99,8 @@ class SinusoidalPositions(nn.Module):
     def encode(self, positions: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return the sinusoids [.., D] of positions int64 [..], in `dtype`.
 
-        They are worked out in float64, where the device has it: in float32 those of position 2047 would be off by 1e-4.
+        They are worked out in float64, where the device has it: in float32 those of position 2047 would be
+        off by 1e-4.
         """
         exact = torch.float32 if positions.device.type == "mps" else torch.float64
         exponent = torch.arange(0, self.d_model, 2, device=positions.device, dtype=exact) / self.d_model
