@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from blocks import Mixer
 from blocks_attention.specs import GroupedQuery, MultiHead, SlidingWindow
 from blocks_compiler.conformance.subject import Subject
+from blocks_feedforward.moe_specs import MoE
 from blocks_feedforward.specs import MLP, GatedMLP, Linear, LowRank
 from blocks_norms.specs import LayerNorm, RMSNorm
 from blocks_positions.specs import ALiBi, Learned, Relative, RoPE, Sinusoidal
@@ -23,6 +24,13 @@ MIXERS: dict[str, Mixer] = {
     "rope": GroupedQuery(n_heads=4, n_kv_heads=2, position=RoPE(), qk_norm=RMSNorm()),
     "dynamic rope": MultiHead(
         n_heads=2, position=RoPE(scaling="dynamic", factor=2.0, original_max_len=8)
+    ),
+    "longrope": MultiHead(
+        n_heads=4,
+        position=RoPE(
+            scaling="longrope", factor=2.0, original_max_len=4, short_factor=(1.0, 1.5), long_factor=(2.0, 9.0)
+        ),
+        qk_norm=RMSNorm(), qk_norm_over="projection",
     ),
     "alibi": MultiHead(n_heads=4, n_kv_heads=1, position=ALiBi()),
     "capped relative": MultiHead(n_heads=4, position=Relative(), score_cap=3.0),
@@ -53,6 +61,10 @@ MIXERS: dict[str, Mixer] = {
     "mamba2 in groups": Mamba2(n_heads=4, head_dim=8, d_state=4, n_groups=2, d_conv=1, bias=True),
     "mlp": MLP(),
     "gated mlp": GatedMLP(),
+    "moe": MoE(n_experts=4, d_ff=12),
+    "moe as in DeepSeek-V3": MoE(
+        n_experts=6, d_ff=12, activation="relu2", scoring="sigmoid", choice_bias=True, latent=8, shared_d_ff=12,
+    ),
     "linear": Linear(d_out=12),
     "low rank": LowRank(rank=2),
     "maxout": Maxout(pieces=3),
