@@ -75,7 +75,12 @@ def load(path: Path) -> ModuleType:
 def lines(family: str) -> str:
     """Lines of an importer's own file, and of those that it imports from."""
     text = (FAMILIES / f"{family}.py").read_text(encoding="utf-8")
-    shared = [path for path in FAMILIES.glob("*.py") if f"blocks_hf.families.{path.stem} import" in text]
+    shared = [
+        path
+        for path in FAMILIES.glob("*.py")
+        if f"blocks_hf.families.{path.stem} import" in text
+        or f"blocks_hf.families import {path.stem}\n" in text
+    ]
     count = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in shared)
     return f"{len(text.splitlines())} ({count})"
 

@@ -1,4 +1,7 @@
-"""Tiny Nemotron-Hs: the layout of the 8B, and one without rhythm; time steps stay above the 0.001 of transformers."""
+"""Tiny Nemotron-Hs: the layout of the 8B, one without rhythm, and experts of their own width.
+
+Time steps stay above 0.001, to which transformers raises smaller ones in a prompt.
+"""
 
 from typing import Any
 
@@ -20,6 +23,9 @@ def made(pattern: str, **more: Any) -> Any:
         for name, parameter in model.named_parameters():
             if name.endswith("dt_bias"):
                 parameter.fill_(1.0)
+        for name, buffer in model.named_buffers():
+            if name.endswith("e_score_correction_bias"):
+                buffer.normal_(std=0.1)
     return model
 
 
@@ -28,6 +34,19 @@ PEERS = [
     Peer(
         "no rhythm, biases",
         lambda: made("M*-MM--", use_bias=True, mlp_bias=True, use_conv_bias=False, mlp_hidden_act="silu"),
+        pads=False,
+    ),
+    Peer(
+        "experts",
+        lambda: made(
+            "ME*EM-",
+            n_routed_experts=5,
+            num_experts_per_tok=3,
+            moe_intermediate_size=24,
+            moe_latent_size=32,
+            moe_shared_expert_intermediate_size=40,
+            routed_scaling_factor=2.5,
+        ),
         pads=False,
     ),
 ]

@@ -42,10 +42,15 @@ class Piece:
 
 
 def pieces(model: nn.Module, rules: Iterable[Rule]) -> Iterator[Piece]:
-    """Every parameter of a model in pieces as the rules have it. Raises BuildError for one without a rule."""
+    """Every parameter and saved buffer of a model in pieces as the rules have it.
+
+    Raises BuildError for one without a rule.
+    """
     known = {rule.ours: rule for rule in rules}
     without = []
-    for path, parameter in model.named_parameters():
+    saved = model.state_dict().keys()
+    buffers = [(path, buffer) for path, buffer in model.named_buffers() if path in saved]
+    for path, parameter in (*model.named_parameters(), *buffers):
         module, _, leaf = path.rpartition(".")
         rule, end = (known[path], "") if path in known else (known.get(module), leaf)
         if rule is None:

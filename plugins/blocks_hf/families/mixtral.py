@@ -50,7 +50,7 @@ class Mixtral(Importer):
             "attention": {**heads(config, window), "position": rope(config, theta=1e6)},
             "experts": experts,
         }
-        order = ["attention", "experts"] * config.size("num_hidden_layers")
+        order = ["attention", "experts"] * config.depth("num_hidden_layers")
         return decoder(self, config, blocks, order, rmsnorm(config))
 
     def weights(self, config: Config) -> Iterator[Rule]:

@@ -11,10 +11,11 @@ from blocks.importer import Importer, Rule, Tree
 from blocks_hf.families import states
 from blocks_hf.families.common import ACTIVATIONS, Found, get, swapped
 from blocks_hf.families.decoders import attention_rules, heads
+from blocks_hf.families.experts import DEFAULTS, experts, experts_rules, found_experts
 
-_LETTERS = {"M": "mamba2", "*": "attention", "-": "ffn", "E": "moe"}
+_LETTERS = {"M": "mamba2", "*": "attention", "-": "ffn", "E": "experts"}
 _KINDS = {
-    "linear_attention": "mamba2", "full_attention": "attention", "mlp": "ffn", "moe": "moe", "mamba": "mamba2",
+    "linear_attention": "mamba2", "full_attention": "attention", "mlp": "ffn", "moe": "experts", "mamba": "mamba2",
     "attention": "attention",
 }  # fmt: skip
 _KEYS = states.KEYS | {
@@ -30,7 +31,7 @@ _OLDER = {
 
 
 class NemotronH(Importer):
-    """Mamba-2, attention without positions and FFN in any order, each a pre-norm block of its own.
+    """Mamba-2, attention without positions, FFN and mixtures of experts in any order, each a pre-norm block of its own.
 
     transformers raises time steps below `time_step_min` to it in a prompt, whatever `time_step_limit` says, and
     not where it decodes with its cache. That is no part of the architecture: here they stay as they are, so that
@@ -44,15 +45,17 @@ class NemotronH(Importer):
         "n_groups": 8, "conv_kernel": 4, "use_bias": False, "use_conv_bias": True, "mamba_hidden_act": "silu",
         "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 21504,
         "mlp_hidden_act": "relu2", "mlp_bias": False, "layer_norm_epsilon": 1e-5, "tie_word_embeddings": False,
+        **DEFAULTS,
     }  # fmt: skip
     prefix = "backbone."
     renamed = {"model.": "backbone."}  # noqa: RUF012
+    outside = ("lm_head.", "mtp.")
+    spare = ("mtp.",)  # heads that guess tokens after the next one, which transformers leaves out too
     harmless = (
         *states.HARMLESS, "expand", "mamba_expand",  # the heads say the width
         "max_position_embeddings", "rope_theta", "partial_rotary_factor",  # no block encodes positions
-        "moe_intermediate_size", "moe_latent_size", "moe_shared_expert_intermediate_size", "moe_shared_expert_overlap",
-        "n_group", "n_routed_experts", "n_shared_experts", "norm_topk_prob", "num_experts_per_tok", "topk_group",
-        "routed_scaling_factor", "mtp_layers_block_type", "mtp_hybrid_override_pattern",  # there are no such blocks
+        *DEFAULTS, "moe_shared_expert_overlap",  # read where there are blocks of experts
+        "num_nextn_predict_layers", "mtp_layers_block_type", "mtp_hybrid_override_pattern",
     )  # fmt: skip
 
     def recipe(self, config: Config) -> Tree:
@@ -64,11 +67,13 @@ class NemotronH(Importer):
         }  # fmt: skip
         for key, value in {
             "rms_norm_eps": mamba2["eps"], "num_hidden_layers": len(order), "attention_bias": False,
-            "sliding_window": None, "tie_word_embeddings": False, "num_nextn_predict_layers": 0,
+            "sliding_window": None, "tie_word_embeddings": False
         }.items():  # fmt: skip
             config.only(key, value)
         config.only("mamba_proj_bias", False, mamba2["bias"])  # nobody reads it; use_bias says it
         blocks = {"mamba2": mamba2, "attention": heads(config), "ffn": ffn}
+        if "experts" in order:
+            blocks["experts"] = experts(config)
         return states.backbone(self, config, blocks, order, eps=mamba2["eps"])
 
     def weights(self, config: Config) -> Iterator[Rule]:
@@ -80,19 +85,24 @@ class NemotronH(Importer):
                 yield from states.scan_rules(ours, theirs, "norm")
             elif kind == "attention":
                 yield from attention_rules(ours, theirs, config)
+            elif kind == "experts":
+                yield from experts_rules(ours, theirs)
             else:
                 yield Rule(f"{ours}.in_proj", f"{theirs}.up_proj")
                 yield Rule(f"{ours}.out_proj", f"{theirs}.down_proj")
 
     def config(self, plan: Plan) -> dict[str, Any] | None:
         found = Found(plan)
-        order = [{"mlp": "ffn", "mamba2": "mamba2"}.get(mixer.name, "attention") for mixer in found.mixers()]
+        names = {"mlp": "ffn", "mamba2": "mamba2", "moe": "experts"}
+        order = [names.get(mixer.name, "attention") for mixer in found.mixers()]
         parts = dict(zip(order, found.mixers(), strict=True))
         keys = states.found_mamba2(parts["mamba2"], _KEYS)
         if "time_step_limit" in keys:  # transformers does not keep to it
             return None
         if attention := parts.get("attention"):
             keys |= {key: get(attention, option) for option, key in _ATTENTION.items()}
+        if moe := parts.get("experts"):
+            keys |= found_experts(moe)
         if ffn := parts.get("ffn"):
             keys |= {"intermediate_size": get(ffn, "d_ff"), "mlp_bias": get(ffn, "bias")}
             keys["mlp_hidden_act"] = swapped(ACTIVATIONS)[get(ffn, "activation")]
@@ -104,8 +114,4 @@ def _order(config: Config) -> list[str]:
     """The kinds of the blocks in order, from a list of names or a pattern of letters."""
     for older, key in _OLDER.items():
         config.renamed(older, key)
-    order = states.layout(config, layers_block_type=_KINDS, hybrid_override_pattern=_LETTERS)
-    if "moe" in order:
-        key = "layers_block_type" if "layers_block_type" in config.values else "hybrid_override_pattern"
-        config.refuse(key, f"{key} has blocks of experts (moe, E), which are not read")
-    return ["ffn" if kind == "moe" else kind for kind in order]
+    return states.layout(config, layers_block_type=_KINDS, hybrid_override_pattern=_LETTERS)

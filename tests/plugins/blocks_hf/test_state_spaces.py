@@ -138,11 +138,15 @@ def test_limits_are_not_written_where_transformers_forgets_them(tmp_path: Path) 
     assert blocks.save_checkpoint(ours, back) is None
 
 
-def test_experts_of_nemotron_are_refused(tmp_path: Path) -> None:
-    made("nemotron_h", tmp_path)
-    rewrite(tmp_path, lambda tensors: tensors, layers_block_type=["mamba", "moe", "attention", "mlp"])
-    with pytest.raises(blocks.BuildError, match="layers_block_type has blocks of experts"):
-        blocks.from_pretrained(tmp_path)
+def test_heads_for_later_tokens_are_left_out(tmp_path: Path) -> None:
+    """As in transformers: a separate model that drafts."""
+    theirs = made("nemotron_h", tmp_path)
+    rewrite(
+        tmp_path,
+        lambda tensors: {**tensors, "mtp.layers.0.norm.weight": torch.ones(48)},
+        num_nextn_predict_layers=1,
+    )
+    assert same(tmp_path, theirs)
 
 
 INSIDE = [
@@ -153,6 +157,7 @@ INSIDE = [
     ("mamba2-tiny", "mixer: mamba2", "mixer: mamba2, eps: 1e-3"),
     ("nemotron-h-tiny", "tied: false", "tied: true"),
     ("nemotron-h-tiny", "position: none", "position: rope"),
+    ("nemotron-h-tiny", "mixer: mlp, d_ff: 336", "mixer: moe, d_ff: 336"),  # softmax
     ("nemotron-h-tiny", "activation: relu2", "activation: relu2, bias: true, norm: layernorm"),
 ]
 
