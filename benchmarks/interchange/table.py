@@ -134,6 +134,10 @@ NOTES = """
 - Positions count real tokens here. Where transformers counts columns (BERT, BART, Marian and others), batches padded
   on the left agree once it is given `position_ids`.
 - State spaces of transformers let padding on the left touch the convolution; those rows are compared one by one.
+- transformers raises Nemotron-H's time steps to 0.001 in a prompt and not in cached decoding, and keeps to Mamba-2's
+  `time_step_limit` in a prompt alone. Here both are one model: none is raised, and limits hold in every step. The tiny
+  models are compared where that makes no difference, or without transformers' cache.
+- Nemotron's heads for later tokens (`mtp.*`) are left out, as transformers does.
 - A separate head in the file counts more than `tie_word_embeddings: true`, as in transformers.
 - Sharded files, names of older versions (`gamma`, no prefix, mask buffers) and half precision are read; quantised
   checkpoints and pickles are not.
