@@ -11,6 +11,7 @@ from blocks_compiler.backends.module import build_component
 from blocks_compiler.conformance import cost
 from blocks_compiler.conformance.subject import Subject
 from blocks_embeddings.specs import Patches, Tokens
+from blocks_feedforward.moe_specs import MoE
 from blocks_feedforward.specs import MLP, GatedMLP, Linear, LowRank
 from blocks_heads.specs import LM, Classifier, Hidden, MaskedLM, Pooler
 from blocks_norms.specs import LayerNorm, RMSNorm
@@ -25,11 +26,17 @@ MIXERS: dict[str, list[Mixer]] = {
     "grouped_query": [
         GroupedQuery(n_heads=8, n_kv_heads=2),
         GroupedQuery(n_heads=16, head_dim=8, out_bias=True),
+        GroupedQuery(n_heads=8, n_kv_heads=2, qk_norm=RMSNorm(), qk_norm_over="projection"),
     ],
     "multi_query": [MultiQuery(n_heads=4), MultiQuery()],
     "sliding_window": [SlidingWindow(n_heads=4, window=8), SlidingWindow(n_heads=4, n_kv_heads=2, window=20)],
     "mlp": [MLP(), MLP(d_ff=50, activation="relu2", bias=True)],
     "gated_mlp": [GatedMLP(), GatedMLP(d_ff=40, activation="reglu", bias=True)],
+    "moe": [
+        MoE(),
+        MoE(n_experts=5, top_k=3, d_ff=12, activation="relu2", bias=True, shared_d_ff=20),
+        MoE(n_experts=4, top_k=1, renormalise=False, d_ff=10, latent=8, scoring="sigmoid", choice_bias=True),
+    ],
     "linear": [Linear(), Linear(d_out=7, bias=True)],
     "low_rank": [LowRank(), LowRank(rank=3)],
     "mamba": [
