@@ -78,6 +78,14 @@ FORMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "maxout": (("d_out=8", "pieces=3"),),
     "mlp": (("d_ff=24", "activation=relu2"),),
     "gated_mlp": (("d_ff=24", "bias=true"),),
+    "moe": (
+        ("n_experts=4", "d_ff=12"),
+        ("n_experts=4", "top_k=1", "d_ff=12", "renormalise=false"),
+        (
+            "n_experts=5", "d_ff=12", "activation=relu2", "scoring=sigmoid", "choice_bias=true", "latent=8",
+            "shared_d_ff=12",
+        ),
+    ),
     "linear": (("d_out=8",),),
     "low_rank": (("rank=4",),),
 }  # fmt: skip
