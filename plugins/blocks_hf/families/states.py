@@ -85,16 +85,29 @@ KEYS = {
 """Our options -> keys, those that most families call the same."""
 
 
-def mamba2(config: Config, keys: Mapping[str, str], activation: str = "hidden_act") -> Tree:
-    """The mixer, of a config that calls our options by these keys; `activation` follows the convolution."""
+_IN_PROMPTS = (
+    "Time steps keep to their limits everywhere; transformers forgets them where it decodes with its cache."
+)
+
+
+def mamba2(
+    config: Config, keys: Mapping[str, str], activation: str = "hidden_act", note: str = _IN_PROMPTS
+) -> Tree:
+    """The mixer, of a config that calls our options by these keys.
+
+    `activation` follows the convolution; `note` says what transformers makes of limits of the time step.
+    """
     config.only(activation, "silu", "swish")
+    limits = _time_step_limit(config)
+    if any(limit is not None for limit in limits.values()):
+        config.note(note)
     sizes = ("n_heads", "head_dim", "d_state", "n_groups", "d_conv")
     return {
         "mixer": "mamba2",
         **{option: config.size(keys[option]) for option in sizes},
         **{option: config.flag(keys[option]) for option in ("bias", "conv_bias")},
         "eps": config.number(keys["eps"]),
-        **_time_step_limit(config),
+        **limits,
     }
 
 
@@ -108,10 +121,7 @@ def found_mamba2(mixer: Mixer, keys: Mapping[str, str]) -> Tree:
 
 
 def _time_step_limit(config: Config) -> Tree:
-    """`dt_lower` and `dt_upper` of a pair of limits; 0 and infinity bound nothing.
-
-    transformers 5.24 keeps to them in a prompt, and forgets them where it decodes with its cache.
-    """
+    """`dt_lower` and `dt_upper` of a pair of limits; 0 and infinity bound nothing."""
     said = config.get("time_step_limit", None)
     if said is None:
         return {}

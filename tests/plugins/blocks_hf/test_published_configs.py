@@ -261,6 +261,9 @@ SAID_OTHERWISE: list[tuple[str, dict[str, Any], str, str]] = [
     ("mamba-codestral-7b-v0.1", {"time_step_limit": [0.0, 0.1]}, "dt_lower", "dt_upper: 0.1"),
     ("mamba-codestral-7b-v0.1", {"time_step_limit": [0.01, {"__float__": "Infinity"}]}, "dt_upper", "dt_lower: 0.01"),
     ("mamba-codestral-7b-v0.1", {"time_step_limit": None}, "dt_upper", "n_groups: 8"),
+    ("nemotron-h-8b-base-8k", {"time_step_min": 0.0}, "# Time steps", "n_groups: 8"),
+    ("nemotron-h-8b-base-8k", {"mamba_dt_min": 0.001, "time_step_limit": [0.0, 0.1]}, "rope", "transformers has none"),
+    ("mamba-codestral-7b-v0.1", {"time_step_limit": [0.0, 0.1]}, "rope", "# Time steps keep to their limits"),
     ("nemotron-h-8b-base-8k", {"time_step_limit": [0.001, 0.1]}, "rope", "dt_lower: 0.001, dt_upper: 0.1"),
     (
         "nemotron-h-8b-base-8k",
