@@ -137,18 +137,30 @@ def load_checkpoint(
 ) -> tuple[nn.Module, BlockGraph, list[str]]:
     """The model of a checkpoint with its weights, its graph, and the names of spare tensors that it does not need.
 
-    `dtype` is by default that of most of the weights. Raises BuildError before anything is read where the weights
-    do not fit the recipe. Memory holds the weights once, and some rows of one tensor.
+    `dtype` is by default that of most of the weights; where others lose bits by it, the config's notes say so. Raises
+    BuildError before anything is read where the weights do not fit the recipe. Memory holds the weights once, and some
+    rows of one tensor.
     """
     plan = foreign.recipe.plan(registry=registry)
     meta = compile_plan(plan, registry=registry, kernels="reference")
     found, _ = match(build_empty(meta, device="meta"), foreign)
     dtype = dtype or common_dtype(found)
+    rounded = [entry.dtype for _, entry in found if _loses(DTYPES[entry.dtype], getattr(torch, dtype, None))]
+    if rounded:
+        kinds = ", ".join(sorted({str(DTYPES[kind]).removeprefix("torch.") for kind in rounded}))
+        foreign.config.note(
+            f"{len(rounded)} tensors are {kinds} in the checkpoint and are rounded to {dtype}"
+        )
     graph = compile_plan(plan, registry=registry, device=device, dtype=dtype)
     model = build_empty(graph, device=device, dtype=dtype)
     found, spare = match(model, foreign)
     fill(found, progress)
     return model, graph, spare
+
+
+def _loses(old: torch.dtype, new: torch.dtype | None) -> bool:
+    """Whether a conversion rounds."""
+    return new is not None and torch.promote_types(old, new) != new
 
 
 def fill(found: Iterable[tuple[Piece, Stored]], progress: Progress = lambda size: None) -> None:

@@ -94,6 +94,18 @@ def test_dtypes(tmp_path: Path) -> None:
     assert torch.equal(full.embed.weight, wanted)
 
 
+def test_rounding_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gpt2(tmp_path / "there")
+    rewrite(
+        tmp_path / "there", lambda tensors: {n: t.bfloat16() if t.ndim > 1 else t for n, t in tensors.items()}
+    )
+    command = ["import", str(tmp_path / "there"), "--weights", str(tmp_path / "built")]
+    assert main(command) == 0
+    assert "18 tensors are float32 in the checkpoint and are rounded to bfloat16" in capsys.readouterr().out
+    assert main([*command, "--dtype", "float32"]) == 0
+    assert "rounded" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("same", [True, False])
 def test_a_head_of_its_own_wins(tmp_path: Path, same: bool) -> None:
     """As in transformers: tie_word_embeddings with a separate lm_head in the file."""
