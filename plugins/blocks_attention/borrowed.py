@@ -59,7 +59,9 @@ class BorrowedAttention(Heads):
             positions = real_positions(kv.mask, S - T, S, x.device)
         q = self.queries(x, positions)
         visible = visible_keys(kv.mask, T)
-        is_causal = not torch.compiler.is_exporting() and S == T and visible is None
+        is_causal = visible is None and not torch.compiler.is_exporting()
+        if S != T:  # a branch, as torch.compile would hand on a comparison of symbols as a symbol
+            is_causal = False
         if T != 1 and not is_causal:
             earlier = lower_triangle(T, S, x.device)
             visible = earlier if visible is None else visible & earlier

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
@@ -114,6 +114,12 @@ class MultiHead(Mixer):
         if self.memory_width is not None:
             return True
         return self.mask == "bidirectional" and self.window is None and self.position is None
+
+    def waivers(self) -> Mapping[str, str]:
+        longest = getattr(self.position, "max_len", None)
+        if longest is None or longest >= 4096:
+            return {}
+        return {"many_tokens": f"the table has {longest} positions: a longer sequence is an error"}
 
     def lends(self) -> tuple[Any, ...] | None:
         """Key/value heads, channels a head, what has turned the keys; None where keys are not all kept."""

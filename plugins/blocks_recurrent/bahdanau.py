@@ -123,4 +123,4 @@ class Bahdanau(nn.Module):
         else:
             weights = scores.masked_fill(~real[:, None], torch.finfo(scores.dtype).min).softmax(dim=-1)
             weights = weights * real[:, None]
-        return torch.bmm(weights, annotations)[:, 0]
+        return torch.bmm(weights.to(annotations.dtype), annotations)[:, 0]

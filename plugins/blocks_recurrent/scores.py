@@ -1,7 +1,8 @@
 """How well a query fits a key.
 
 Shape letters: B batch, T queries, Q their width, S tokens of the memory, M its width. Each module projects
-the memory once, `keys(memory)`, and is called with queries and these keys.
+the memory once, `keys(memory)`, and is called with queries and these keys. Products of the two are fp32 or
+better: a softmax turns their absolute error into a relative one.
 """
 
 import torch
@@ -55,7 +56,7 @@ class DotScore(nn.Module):
         return memory
 
     def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
-        return (queries * self.scale) @ keys.transpose(1, 2)
+        return products(queries, keys) * self.scale
 
 
 class GeneralScore(nn.Module):
@@ -73,4 +74,10 @@ class GeneralScore(nn.Module):
         return projected
 
     def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
-        return queries @ keys.transpose(1, 2)
+        return products(queries, keys)
+
+
+def products(queries: Tensor, keys: Tensor) -> Tensor:
+    """q·k [B, T, S] of queries [B, T, Q] and keys [B, S, Q], in fp32 or better."""
+    dtype = torch.promote_types(queries.dtype, torch.float32)
+    return queries.to(dtype) @ keys.to(dtype).transpose(1, 2)

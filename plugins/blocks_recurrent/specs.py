@@ -139,6 +139,9 @@ class Bahdanau(Mixer):
     def capabilities(self) -> frozenset[str]:
         return frozenset({"causal", "cached", "padded", "cross"})
 
+    def sees(self, query: int, key: int) -> bool:
+        return key <= query and (self.readout != "groundhog" or key > 0)  # there the first token reads 0
+
     def _sizes(self) -> tuple[Any, Any]:
         """Hidden units and the width of the memory: numbers once bound."""
         memory: Any = self.memory_width or D

@@ -3,7 +3,9 @@
     subject    the mixer under test: modules and inputs, made from a seed
     surroundings    the memory that it reads, or the owner of the keys that it borrows
     measure    errors between tensors and between states
-    sizes, causality, splits, padding, memory, cost, weights, declaration    the properties, one concept a file
+    causality, splits, decoding, padding, packing, memory    what an output depends on, however it is called
+    precision, gradients, repeats, order, tracing, loading, sizes    how it is computed
+    cost, inside, weights, declaration    what is declared
     cases      the table of all cases and the capabilities that they need
     waivers    cases that cannot hold, and why
     suite      the parametrised pytest

@@ -11,12 +11,18 @@ import subprocess
 import symtable
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import torch
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
+from blocks import Component, RecipeError
+from blocks.reader import read
+from blocks.yaml_text import flow
 from blocks_compiler.backends.module import execute
 from blocks_compiler.backends.source import generate_component
-from blocks_compiler.conformance.measure import require
+from blocks_compiler.conformance.measure import Violation, require
 from blocks_compiler.conformance.subject import Subject
 
 PROBE = """
@@ -76,6 +82,7 @@ def undeclared_raises(subject: Subject) -> None:
     mask = torch.ones(2, 6, dtype=torch.bool)
     mask[0, :2] = False
     asked = (
+        ("packed", "packed" in subject.can, {"mask": mask.long()}),
         ("padded", "padded" in subject.can, {"mask": mask}),
         ("cached", "cached" in subject.can, {"state": (x,)}),
         ("cross", subject.mixer.memory_width is not None, {"memory": (x, mask)}),
@@ -124,8 +131,43 @@ def free_names(table: symtable.SymbolTable) -> Iterator[str]:
 
 
 def options_described(subject: Subject) -> None:
-    """Every option has a description, and its values survive a round trip."""
-    for name, field in type(subject.mixer).model_fields.items():
+    """Every option has a description, those of components in its slots too, and is written and read back equal.
+
+    Written as the text of a recipe, with the defaults filled in and as given.
+    """
+    for name, field in described(subject.mixer):
         require(bool(field.description), f"option {name} has no description")
-    again = type(subject.mixer).model_validate(dict(subject.mixer))
-    require(dict(again) == dict(subject.mixer), "the options do not survive a round trip")
+    for mixer in (subject.mixer, subject.bound):
+        text = flow(written(mixer))
+        try:
+            again = read_back(mixer, read(text).value)
+        except (RecipeError, ValidationError) as error:
+            raise Violation(f"{text} is not read back: {str(error).splitlines()[0]}") from None
+        require(written(again) == written(mixer), f"{text} is read back as {flow(written(again))}")
+
+
+def described(component: Component, path: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Options of a component and of those in its slots, with their paths."""
+    for name, field in type(component).model_fields.items():
+        yield path + name, field
+    for name, inner in component.slots().items():
+        yield from described(inner, f"{path}{name}.")
+
+
+def written(component: Component) -> dict[str, Any]:
+    """The options as plain values; those of a component in a slot under its name."""
+    inner = component.slots()
+    return {
+        name: {inner[name].name: written(inner[name])} if name in inner else getattr(component, name)
+        for name in type(component).model_fields
+    }
+
+
+def read_back(component: Component, values: Any) -> Component:
+    """A component of the same class, and the same ones in its slots, of plain values. Raises ValidationError."""
+    inner = component.slots()
+    given = {
+        name: read_back(inner[name], *value.values()) if name in inner else value
+        for name, value in values.items()
+    }
+    return type(component)(**given).named(component.name)

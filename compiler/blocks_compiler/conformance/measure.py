@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -39,6 +39,26 @@ def require_close(got: Tensor, wanted: Tensor, tolerance: float, what: str) -> N
     require(found <= tolerance, f"{what}: err {found:.2e}, more than {tolerance:.0e}")
 
 
+def require_all_close(pairs: Iterable[tuple[str, Tensor, Tensor]], tolerance: float, what: str) -> None:
+    """Raise Violation unless err over all pairs of result and reference together is within the tolerance.
+
+    One pair may be badly conditioned, such as the norm of a vector close to 0. Names the one that is worst.
+    """
+    found = list(pairs)
+    for where, got, wanted in found:
+        require(
+            got.shape == wanted.shape, f"{what}, {where}: shape {list(got.shape)}, not {list(wanted.shape)}"
+        )
+    results, references = (
+        torch.cat([part.flatten() for part in parts])
+        for parts in ([p[1] for p in found], [p[2] for p in found])
+    )
+    total = err(results, references)
+    worst = max(found, key=lambda pair: err(pair[1], pair[2]))
+    where = f"the worst is {worst[0]} with {err(worst[1], worst[2]):.2e}"
+    require(total <= tolerance, f"{what}: err {total:.2e}, more than {tolerance:.0e}; {where}")
+
+
 def require_equal(got: Tensor, wanted: Tensor, what: str) -> None:
     """Raise Violation unless the tensors agree in every bit."""
     require(got.shape == wanted.shape, f"{what}: shape {list(got.shape)}, not {list(wanted.shape)}")
@@ -58,6 +78,18 @@ def leaves(state: Any, path: str = "state") -> Iterator[tuple[str, Tensor]]:
             yield from leaves(value, f"{path}.{name}")
     elif state is not None:
         raise Violation(f"{path} is a {type(state).__name__}: a state is made of tensors, tuples and None")
+
+
+def mapped(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The state with every tensor changed, and everything else as it was."""
+    if isinstance(state, Tensor):
+        return change(state)
+    if isinstance(state, Mapping):
+        return type(state)((key, mapped(value, change)) for key, value in state.items())  # type: ignore[call-arg]
+    if isinstance(state, tuple | list):
+        values = [mapped(value, change) for value in state]
+        return type(state)(*values) if hasattr(state, "_fields") else type(state)(values)
+    return state
 
 
 def require_same_state(got: Any, wanted: Any, tolerance: float, what: str) -> None:

@@ -55,4 +55,6 @@ def why_not(case: Case, subject: Subject) -> str:
     missing = sorted(case.needs - subject.can)
     if missing:
         return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not declared"
-    return "it reads no memory" if case.reads else ""
+    if case.reads and subject.mixer.memory_width is None:
+        return "it reads no memory"
+    return "" if case.when is None else "it is not declared"

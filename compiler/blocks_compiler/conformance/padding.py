@@ -7,7 +7,13 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from blocks_compiler.conformance.measure import TOLERANCE, require, require_close, require_equal
+from blocks_compiler.conformance.measure import (
+    TOLERANCE,
+    require,
+    require_all_close,
+    require_close,
+    require_equal,
+)
 from blocks_compiler.conformance.subject import Subject
 
 HUGE = 1e4
@@ -53,22 +59,26 @@ def padded_batch(subject: Subject) -> None:
         for tokens, side in product((subject.length, SHORT), ("left", "right")):
             x, mask = subject.inputs(4, tokens, dtype), ragged(tokens, side)
             y, _ = module(x, None, mask)
+            rows = []
             for row in range(len(x)):
                 alone, _ = module(x[row : row + 1, mask[row]])
-                where = f"{dtype}, {side} padding, row of {int(mask[row].sum())} tokens"
-                require_close(y[row, mask[row]], alone[0], tolerance, where)
+                rows.append((f"row of {int(mask[row].sum())} tokens", y[row, mask[row]], alone[0]))
+            require_all_close(rows, tolerance, f"{dtype}, {side} padding")
 
 
-@torch.no_grad()
 def padding_finite(subject: Subject) -> None:
-    """A row without a real token stays finite and leaves the other rows as they are."""
+    """A row without a real token stays finite, its gradients too, and leaves the other rows as they are."""
     module = subject.module()
-    x = subject.inputs(2, 9)
-    mask = torch.tensor([[True] * 9, [False] * 9])
-    y, _ = module(x, None, mask)
-    require(bool(y.isfinite().all()), "a row of padding alone is not finite")
-    whole, _ = module(x[:1])
-    require_close(y[:1], whole, TOLERANCE[x.dtype], "the row beside one of padding alone")
+    for tokens in (subject.length, SHORT):
+        x = subject.inputs(2, tokens).requires_grad_()
+        mask = torch.tensor([[True] * tokens, [False] * tokens])
+        y, _ = module(x, None, mask)
+        require(bool(y.isfinite().all()), "a row of padding alone is not finite")
+        whole, _ = module(x[:1])
+        require_close(y[:1], whole, TOLERANCE[x.dtype], "the row beside one of padding alone")
+        found = torch.autograd.grad(y.square().sum(), [x, *module.parameters()], allow_unused=True)
+        finite = all(bool(gradient.isfinite().all()) for gradient in found if gradient is not None)
+        require(finite, "a gradient is not finite where a row is padding alone")
 
 
 @torch.no_grad()
@@ -87,8 +97,9 @@ def padded_state(subject: Subject) -> None:
                 step, state = module(later[:, t : t + 1], state, None if given is None else given[:, :1])
                 outputs.append(step)
             y = torch.cat(outputs, dim=1)
+            rows = []
             for row in range(len(x)):
                 _, own = module(x[row : row + 1, mask[row]])
                 alone, _ = module(later[row : row + 1], own)
-                where = f"tokens after a row of {int(mask[row].sum())}, {side} padding"
-                require_close(y[row : row + 1], alone, tolerance, where)
+                rows.append((f"after a row of {int(mask[row].sum())}", y[row : row + 1], alone))
+            require_all_close(rows, tolerance, f"tokens after {side} padding")

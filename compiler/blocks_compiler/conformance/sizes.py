@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import torch
 
-from blocks_compiler.conformance.measure import require
+from blocks_compiler.conformance.measure import leaves, require
 from blocks_compiler.conformance.subject import Subject
+
+MANY = 4096
 
 
 @torch.no_grad()
 def shape(subject: Subject) -> None:
-    """Every x [B, T, D] becomes y [B, T, D] of the same dtype, for T = 0, 1, 2, a prime, and B = 0, 1, 3."""
+    """Every x [B, T, D] becomes y [B, T, D] of the same dtype: T = 0, 1, 2, about each bound, a prime; B = 0, 1, 3."""
     for dtype in (torch.float32, torch.bfloat16):
         module = subject.module(dtype)
-        for batch, tokens in ((3, 0), (3, 1), (3, 2), (1, subject.length), (3, 7), (0, 5), (0, 0)):
+        around = sorted({bound + more for bound in subject.bounds for more in (-1, 0, 1)})
+        bounds = [(2, tokens) for tokens in around if 2 < tokens < subject.length]
+        for batch, tokens in ((3, 0), (3, 1), (3, 2), *bounds, (1, subject.length), (3, 7), (0, 5), (0, 0)):
             x = subject.inputs(batch, tokens, dtype)
             result = module(x)
             require(
@@ -44,3 +48,11 @@ def shape_with_state(subject: Subject) -> None:
                     y.shape == subject.output_shape(x), f"{where}: y is {list(y.shape)}, x {list(x.shape)}"
                 )
                 require(bool(y.isfinite().all()), f"{where}: y is not finite")
+
+
+@torch.no_grad()
+def many_tokens(subject: Subject) -> None:
+    """Outputs and state of 4096 tokens are finite in fp32, whose range bf16 shares."""
+    y, state = subject.module(torch.float32)(subject.inputs(1, MANY, torch.float32))
+    for name, tensor in (("the output", y), *leaves(state)):
+        require(bool(tensor.isfinite().all()), f"{name} of {MANY} tokens is not finite")

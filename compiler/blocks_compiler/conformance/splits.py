@@ -22,7 +22,7 @@ from blocks_compiler.conformance.subject import Subject
 
 
 def cuts(subject: Subject) -> Iterator[list[int]]:
-    """Lengths of the pieces: one token at the end, at the start, nothing, around every bound, at random."""
+    """Lengths of the pieces: one token at the end, at the start, nothing, around every bound, equal ones, at random."""
     tokens = subject.length
     for at in (1, tokens - 1, tokens // 2, 0, tokens):
         yield [at, tokens - at]
@@ -30,15 +30,17 @@ def cuts(subject: Subject) -> Iterator[list[int]]:
         for at in (bound - 1, bound, bound + 1):
             if 0 < at < tokens:
                 yield [at, tokens - at]
+    for size in (3, 8):
+        yield [size] * (tokens // size) + [tokens % size]
     source = random.Random(subject.seed)
     for _ in range(3):
         marks = sorted(source.choices(range(tokens + 1), k=4))
         yield [end - start for start, end in pairwise([0, *marks, tokens])]
 
 
-def run_in_pieces(module: Any, x: Tensor, pieces: list[int]) -> tuple[Tensor, Any]:
+def run_in_pieces(module: Any, x: Tensor, pieces: list[int], state: Any = None) -> tuple[Tensor, Any]:
     """The outputs of all pieces joined, and the last state."""
-    state, outputs, start = None, [], 0
+    outputs, start = [], 0
     for length in pieces:
         y, state = module(x[:, start : start + length], state)
         outputs.append(y)

@@ -24,22 +24,30 @@ class Subject:
     mixer    the declaration as given
     bound    the same, its defaults filled in for d_model
     around   the memory that it reads, or the owner of what it borrows; modules are called as if there were none
+    through  the dtype that weights and inputs have been rounded to, whatever they are computed in; None: not
     """
 
-    def __init__(self, mixer: Mixer, d_model: int, seed: int = 0) -> None:
-        self.mixer, self.d_model, self.seed = mixer, d_model, seed
+    def __init__(self, mixer: Mixer, d_model: int, seed: int = 0, through: torch.dtype | None = None) -> None:
+        self.mixer, self.d_model, self.seed, self.through = mixer, d_model, seed, through
         self.bound = mixer.bind(Sizes(d_model))
         self.cost = self.bound.cost()
         self.can = self.bound.capabilities()
-        self.around = Surroundings(mixer, d_model, seed)
+        self.around = Surroundings(mixer, d_model, seed, self.rounded)
         self._modules: dict[torch.dtype, nn.Module] = {}
+        self._weights: dict[str, Tensor] = {}
+
+    def rounded(self, x: Tensor) -> Tensor:
+        """The values of x as they are in the dtype `through`, in the dtype of x."""
+        return x if self.through is None else x.to(self.through).to(x.dtype)
 
     def fresh(self, dtype: torch.dtype = torch.float32, device: str = "cpu", seed: int | None = None) -> Any:
         """A new module as the compiler would build it."""
+        return self.around.surround(self._build(dtype, device, seed))
+
+    def _build(self, dtype: torch.dtype, device: str = "cpu", seed: int | None = None) -> nn.Module:
         name = str(dtype).removeprefix("torch.")
         seed = self.seed if seed is None else seed
-        made = build_component(self.mixer, self.d_model, seed=seed, device=device, dtype=name)
-        return self.around.surround(made)
+        return build_component(self.mixer, self.d_model, seed=seed, device=device, dtype=name)
 
     def start(self, module: nn.Module) -> None:
         """Draw the weights of a module that `fresh` made."""
@@ -48,24 +56,35 @@ class Subject:
     def module(self, dtype: torch.dtype = torch.float64) -> Any:
         """A module with every weight stirred, so that no zero bias and no weight of one hides a mistake.
 
-        Matrices get noise of standard deviation 1/sqrt(fan-in), vectors of 0.1.
+        Matrices get noise of standard deviation 1/sqrt(fan-in), vectors of 0.1. The same weights in every dtype,
+        rounded from those in fp64.
         """
         if dtype not in self._modules:
-            made = self.fresh(dtype)
-            generator = torch.Generator().manual_seed(self.seed + 1)
-            with torch.no_grad():
-                for parameter in made.parameters():
-                    scale = parameter.shape[-1] ** -0.5 if parameter.ndim > 1 else 0.1
-                    noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-                    parameter += (scale * noise).to(dtype)
-            self._modules[dtype] = made
+            self._modules[dtype] = self.around.surround(self._stirred(dtype))
         return self._modules[dtype]
+
+    def enclosed(self, dtype: torch.dtype) -> nn.Module:
+        """A new module with the weights of `module`, which holds what stands around it, and can be traced."""
+        return self.around.enclose(self._stirred(dtype), dtype)
+
+    @torch.no_grad()
+    def _stirred(self, dtype: torch.dtype) -> nn.Module:
+        if not self._weights:
+            generator = torch.Generator().manual_seed(self.seed + 1)
+            for name, parameter in self._build(torch.float64).named_parameters():
+                scale = parameter.shape[-1] ** -0.5 if parameter.ndim > 1 else 0.1
+                noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+                self._weights[name] = self.rounded(parameter + scale * noise)
+        made = self._build(dtype)
+        for name, parameter in made.named_parameters():
+            parameter.copy_(self._weights[name])
+        return made
 
     def inputs(self, batch: int, tokens: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
         """Standard normal x [batch, tokens, d_model]."""
         generator = torch.Generator().manual_seed(1000 * self.seed + seed)
         x = torch.randn(batch, tokens, self.d_model, generator=generator, dtype=torch.float64)
-        return x.to(dtype)
+        return self.rounded(x).to(dtype)
 
     def output_shape(self, x: Tensor) -> tuple[int, ...]:
         """The shape that the output for x has to have."""

@@ -6,6 +6,7 @@ the inputs of its borrower; in the place of the borrower's state, which it has n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -34,8 +35,10 @@ def require_capabilities(mixer: Mixer) -> None:
 class Surroundings:
     """The arguments of a mixer's calls beside its inputs."""
 
-    def __init__(self, mixer: Mixer, d_model: int, seed: int) -> None:
-        self.mixer, self.d_model, self.seed = mixer, d_model, seed
+    def __init__(
+        self, mixer: Mixer, d_model: int, seed: int, rounded: Callable[[Tensor], Tensor] = lambda x: x
+    ) -> None:
+        self.mixer, self.d_model, self.seed, self.rounded = mixer, d_model, seed, rounded
         self._owners: dict[tuple[str, torch.dtype], Any] = {}
 
     def memory(
@@ -45,7 +48,8 @@ class Surroundings:
         assert self.mixer.memory_width is not None
         generator = torch.Generator().manual_seed(1000 * self.seed + 500 + seed)
         shape = (1, MEMORY_TOKENS, self.mixer.memory_width)
-        values = torch.randn(shape, generator=generator, dtype=torch.float64).to(device, dtype)
+        values = torch.randn(shape, generator=generator, dtype=torch.float64)
+        values = self.rounded(values).to(device, dtype)
         mask = torch.arange(MEMORY_TOKENS, device=device)[None] < MEMORY_TOKENS - 3
         return values.expand(batch, -1, -1), mask.expand(batch, -1)
 
@@ -56,7 +60,9 @@ class Surroundings:
             lender = type(self.mixer).model_validate(dict(self.mixer))
             name = str(dtype).removeprefix("torch.")
             made = build_component(lender, self.d_model, seed=self.seed + 7, device=device.type, dtype=name)
-            self._owners[key] = made.requires_grad_(False)
+            for parameter in made.requires_grad_(False).parameters():
+                parameter.copy_(self.rounded(parameter))
+            self._owners[key] = made
         return self._owners[key]
 
     def arguments(self, x: Tensor, state: Any = None, mask: Tensor | None = None) -> dict[str, Any]:
@@ -68,6 +74,14 @@ class Surroundings:
             _, given["kv"] = self.owner(x.dtype, x.device)(x, state, mask)
             given["state"] = None
         return {name: value for name, value in given.items() if value is not None}
+
+    def enclose(self, module: nn.Module, dtype: torch.dtype) -> Enclosed:
+        """A module on the CPU together with what stands around it, as one."""
+        if self.mixer.borrows:
+            return Enclosed(module, owner=self.owner(dtype, torch.device("cpu")))
+        if self.mixer.memory_width is None:
+            return Enclosed(module)
+        return Enclosed(module, memory=self.memory(1, dtype, torch.device("cpu")))
 
     def surround(self, module: nn.Module) -> nn.Module:
         """The module itself, called as any other from now on: module(x, state, mask) -> (y, state)."""
@@ -87,3 +101,29 @@ class Surroundings:
         if self.mixer.borrows:
             module.register_forward_hook(after, with_kwargs=True)
         return module
+
+
+class Enclosed(nn.Module):
+    """A mixer with its surroundings as parts, so that the whole can be traced: its parameters and buffers are all."""
+
+    def __init__(
+        self, module: nn.Module, owner: nn.Module | None = None, memory: tuple[Tensor, Tensor] | None = None
+    ) -> None:
+        super().__init__()
+        self.module, self.owner = module, owner
+        self.values: Any
+        self.real: Any
+        for name, tensor in zip(("values", "real"), memory or (None, None), strict=True):
+            self.register_buffer(name, tensor)
+
+    def forward(self, x: Tensor, state: Any = None, mask: Tensor | None = None) -> tuple[Tensor, Any]:
+        """As a mixer that has no surroundings."""
+        given: dict[str, Any] = {"state": state, "mask": mask}
+        if self.owner is not None:
+            _, kv = self.owner(x, state, mask)
+            y, _ = self.module(x, None, mask, kv=kv)
+            return y, kv
+        if self.values is not None and state is None:
+            given["memory"] = self.values.expand(x.shape[0], -1, -1), self.real.expand(x.shape[0], -1)
+        result: tuple[Tensor, Any] = self.module(x, **{name: v for name, v in given.items() if v is not None})
+        return result

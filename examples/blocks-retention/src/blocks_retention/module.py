@@ -4,11 +4,12 @@ Shape letters: B batch, T tokens in this call, L tokens of a chunk, D d_model, H
 keys), V value_dim. Time is counted in real tokens, so that padding neither fades the memory nor turns a key.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._higher_order_ops.scan import scan
 
 
 class RetentionState(NamedTuple):
@@ -122,14 +123,37 @@ def chunkwise_retention(
 
     Shapes as for `recurrent_retention` with T tokens and times [B, 1 + T]. Returns y [B, H, T, V] and the memory.
     """
-    ys = []
-    start = times[:, :1]
-    chunks = (torch.split(t, chunk_size, dim=2) for t in (q, k, v))
-    for q_L, k_L, v_L, now in zip(*chunks, torch.split(times[:, 1:], chunk_size, dim=1), strict=True):
-        entering = (q_L @ memory) * fade(log_gamma, now - start)[..., None]
-        ys.append(parallel_retention(q_L, k_L, v_L, now, log_gamma) + entering)
-        end = torch.cat((start, now), dim=1)[:, -1:]  # a chunk may hold no token
-        added = (k_L * fade(log_gamma, end - now)[..., None]).mT @ v_L
+
+    def chunk(memory: Tensor, q: Tensor, k: Tensor, v: Tensor, now: Tensor) -> tuple[Tensor, Tensor]:
+        start, end, now = (
+            now[:, :1],
+            now[:, -1:],
+            now[:, 1:],
+        )  # now [B, 1 + L]: the time before, then of each token
+        entering = (q @ memory) * fade(log_gamma, now - start)[..., None]
+        added = (k * fade(log_gamma, end - now)[..., None]).mT @ v
         memory = fade(log_gamma, end - start)[..., None] * memory + added
-        start = end
-    return torch.cat(ys, dim=2), memory
+        return memory, parallel_retention(q, k, v, now, log_gamma) + entering
+
+    T, L = q.shape[2], chunk_size
+    ys = [v[:, :, :0]]
+    if not torch.compiler.is_compiling():
+        for start in range(0, T, L):
+            parts = (t[:, :, start : start + L] for t in (q, k, v))
+            memory, y = chunk(memory, *parts, times[:, start : start + L + 1])
+            ys.append(y)
+        return torch.cat(ys, dim=2), memory
+
+    # One operator over chunks filled up with padding, at which no time passes: one graph serves every T.
+    q, k, v = (F.pad(t, (0, 0, 0, 2 * L)) for t in (q, k, v))
+    times = torch.cat((times, times[:, -1:].expand(-1, 2 * L)), dim=1)
+    places = torch.arange(L + 1, device=q.device)
+
+    def at(memory: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+        parts = (t.index_select(2, start + places[:-1]) for t in (q, k, v))
+        memory, y = chunk(memory, *parts, times.index_select(1, start + places))
+        return memory.contiguous(), y.contiguous()
+
+    result: Any = scan(at, memory.contiguous(), torch.arange(0, T + L, L, device=q.device))
+    y = result[1].permute(1, 2, 0, 3, 4).flatten(2, 3)  # [N, B, H, L, V] -> [B, H, N L, V]
+    return y[:, :, :T], result[0]

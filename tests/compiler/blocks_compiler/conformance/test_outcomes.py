@@ -30,7 +30,7 @@ def test_what_is_missing_is_named(fade):
 
 
 def test_an_exception_fails_its_own_case(fade):
-    found = outcomes(Subject(fade(("u = self.in_proj(x)", "u = 1 / 0"))(), 8), {})
+    found = outcomes(Subject(fade(("u = self.in_proj(x).to(wide)", "u = 1 / 0"))(), 8), {})
     reasons = {outcome.case.name: outcome.reason for outcome in found if outcome.result == "failed"}
     assert reasons["shape"] == "ZeroDivisionError: division by zero"
     assert "parameters" not in reasons

@@ -55,7 +55,7 @@ def test_an_undeclared_memory_is_not_taken_without_a_word(fade):
 
 def test_a_borrower_returns_no_state_of_its_own(fade):
     changes = (
-        ('"padded"})', '"padded", "borrows"})'),
+        ('"packed"})', '"borrows"})'),
         ("mask: Tensor | None = None", "mask: Tensor | None = None, kv=None"),
     )
     subject = Subject(fade(*changes)().borrowing(), 8)
