@@ -1,9 +1,13 @@
 """Every mixer that blocks ships holds the conformance suite; the one waiver, of low_rank, says why."""
 
+import re
+from pathlib import Path
+
+from blocks import Registry
 from blocks.testing import conformance
 from blocks_attention.specs import GroupedQuery, MultiHead, MultiQuery, SlidingWindow
 from blocks_feedforward.moe_specs import MoE
-from blocks_feedforward.specs import MLP, GatedMLP, LowRank
+from blocks_feedforward.specs import MLP, GatedMLP, Linear, LowRank
 from blocks_norms.specs import LayerNorm, RMSNorm
 from blocks_positions.specs import ALiBi, Learned, Relative, RoPE, Sinusoidal
 from blocks_ssm.specs import Mamba, Mamba2
@@ -37,7 +41,7 @@ test_relative_both_ways = conformance(
 )
 test_infused = conformance(MultiHead(n_heads=4, qkv_bias=True, position=Sinusoidal()), d_model=32)
 test_infused_window = conformance(
-    SlidingWindow(n_heads=4, window=8, position=Learned(max_len=256)), d_model=32
+    SlidingWindow(n_heads=4, window=8, position=Learned(max_len=4096)), d_model=32
 )
 test_sinks = conformance(
     SlidingWindow(n_heads=4, n_kv_heads=2, window=8, global_tokens=3, position=RoPE()), d_model=32
@@ -70,6 +74,10 @@ test_borrower_normed_over_the_projection = conformance(
 test_borrower_with_alibi = conformance(
     MultiHead(n_heads=4, score_cap=5.0, position=ALiBi()).borrowing(), d_model=32
 )
+test_without_a_position = conformance(
+    MultiHead(n_heads=4, n_kv_heads=2, mask="bidirectional", out_bias=True), d_model=32
+)
+test_linear = conformance(Linear(d_out=12, bias=True), d_model=16)
 test_mlp = conformance(MLP(activation="relu2"), d_model=16)
 test_gated_mlp = conformance(GatedMLP(activation="geglu", bias=True), d_model=16)
 test_moe = conformance(MoE(n_experts=4, d_ff=24), d_model=16)
@@ -108,3 +116,10 @@ test_yarn_over_neighbours = conformance(
     MultiHead(n_heads=2, position=RoPE(scaling="yarn", factor=2.0, original_max_len=32, interleaved=True)),
     d_model=32,
 )
+
+
+def test_every_mixer_that_is_shipped_is_held_to_it() -> None:
+    paths = Path(__file__).parent.rglob("test_conformance.py")
+    held = {name for path in paths for name in re.findall(r"conformance\(\s*(\w+)\(", path.read_text())}
+    shipped = {entry.load().__name__ for entry in Registry.installed(plugins=False).of_kind("mixer")}
+    assert shipped <= held

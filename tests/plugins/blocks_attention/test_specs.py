@@ -78,6 +78,12 @@ def test_which_attention_is_equivariant(mixer: Mixer, wanted: bool) -> None:
     assert mixer.equivariant() is wanted
 
 
+def test_a_short_table_of_positions_waives_long_sequences() -> None:
+    reasons = [MultiHead(position=Learned(max_len=n)).waivers() for n in (256, 4096)]
+    assert reasons == [{"many_tokens": "the table has 256 positions: a longer sequence is an error"}, {}]
+    assert MultiHead(position=RoPE()).waivers() == {}
+
+
 ALL = {"n_heads": 8, "n_kv_heads": 8, "head_dim": 64}
 
 
