@@ -94,6 +94,7 @@ CASES = (
     Case("padded_batch", padding.padded_batch, PADDED),
     Case("padding_finite", padding.padding_finite, PADDED),
     Case("padded_state", padding.padded_state, PADDED | CAUSAL | CACHED),
+    Case("padded_split", padding.padded_split, PADDED | CAUSAL | CACHED),
     Case("packed_documents", packing.packed_documents, PACKED),
     Case("packed_gradient", packing.packed_gradient, PACKED),
     Case("packed_alone", packing.packed_alone, PACKED),

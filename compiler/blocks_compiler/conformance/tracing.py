@@ -14,7 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from blocks_compiler.conformance.measure import TOLERANCE, Violation, require, require_close
+from blocks_compiler.conformance.measure import (
+    TOLERANCE,
+    Violation,
+    require,
+    require_close,
+    require_same_state,
+)
 from blocks_compiler.conformance.padding import ragged
 from blocks_compiler.conformance.subject import Subject
 
@@ -56,9 +62,10 @@ def compiles(subject: Subject) -> None:
         """Calls of one kind take half as many graphs at most: one, and others where a size is 0, 1, or a multiple."""
         before = graphs
         for arguments in calls:
-            y, _ = traced(f"torch.compile, {what}", fast, *arguments)
-            wanted, _ = module(*arguments)
+            y, state = traced(f"torch.compile, {what}", fast, *arguments)
+            wanted, kept = module(*arguments)
             require_close(y, wanted, tolerance, f"compiled, {what} of {y.shape[1]} tokens")
+            require_same_state(state, kept, tolerance, f"compiled, {what} of {y.shape[1]} tokens")
         made = graphs - before
         require(made <= len(calls) // 2, f"torch.compile, {what}: {made} graphs for {len(calls)} lengths")
 

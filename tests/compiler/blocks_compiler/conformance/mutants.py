@@ -48,6 +48,7 @@ MIXERS: dict[str, Callable[[SimpleNamespace], Mixer]] = {
     "gru, both ways": lambda p: p.recurrent.GRU(hidden=8, direction="bidirectional"),
     "bahdanau": lambda p: p.recurrent.Bahdanau(hidden=6).reading(MEMORY),
     "groundhog": lambda p: p.recurrent.Bahdanau(hidden=6, readout="groundhog").reading(MEMORY),
+    "moe": lambda p: p.experts.MoE(n_experts=4, top_k=2, d_ff=8),
     "mlp": lambda p: p.feedforward.MLP(d_ff=24),
     "gated mlp": lambda p: p.feedforward.GatedMLP(d_ff=24),
     "linear": lambda p: p.feedforward.Linear(d_out=8),
@@ -187,6 +188,18 @@ MUTANTS = (
         'frozenset({"padded", "packed"})) |',
         'frozenset({"packed"})) |',
     ),
+    Mutant(
+        "bidirectional attention is causal where there is no mask",
+        "bidirectional", "attention/module.py", "sight",
+        "is_causal = self.causal and",
+        "is_causal =",
+    ),
+    Mutant(
+        "angles are computed in the dtype of queries",
+        "attention", "positions/module.py:RoPE.forward", "precision_bf16",
+        "dtype = torch.promote_types(q.dtype, torch.float32)",
+        "dtype = q.dtype",
+    ),
     # Windows, sinks, global tokens
     Mutant(
         "the window is one too wide in short calls",
@@ -277,6 +290,30 @@ MUTANTS = (
         "both sides", "attention/local.py:LocalAttention.attend_window", "padding_content",
         "visible if seen is None else visible & seen",
         "visible",
+    ),
+    Mutant(
+        "the window is one too narrow everywhere",
+        "both sides", "attention/local.py:LocalAttention.__init__", "sight",
+        "self.window, self.global_tokens = window, global_tokens",
+        "self.window, self.global_tokens = window - 1, global_tokens",
+    ),
+    Mutant(
+        "the window is one too wide everywhere",
+        "both sides", "attention/local.py:LocalAttention.__init__", "blindness",
+        "self.window, self.global_tokens = window, global_tokens",
+        "self.window, self.global_tokens = window + 1, global_tokens",
+    ),
+    Mutant(
+        "padding is seen where the window hides nothing",
+        "window", "attention/window.py:SlidingWindowAttention.attend_window", "padding_content",
+        "if mask is None and reach >= S and T == S:",
+        "if reach >= S and T == S:",
+    ),
+    Mutant(
+        "padding of a later call stays between its tokens and the cache",
+        "window", "attention/window.py:SlidingWindowAttention.extend", "padded_split",
+        "if mask is None or joined is None:",
+        "if True:",
     ),
     # Another stream's tokens, another block's keys
     Mutant(
@@ -413,6 +450,12 @@ MUTANTS = (
         "self.D[:1].fill_(1.0)",
     ),
     Mutant(
+        "a buffer that no state_dict holds",
+        "mamba2", "ssm/module.py:GatedRMSNorm", "meta_device",
+        "self.weight = nn.Parameter(torch.empty(width))",
+        "self.weight = nn.Parameter(torch.empty(width)); self.register_buffer('one', torch.ones(1), persistent=False)",
+    ),
+    Mutant(
         "weights from the global generator",
         "mamba2", "ssm/module.py:Mamba2", "seeded",
         "torch.rand(self.n_heads, generator=generator)",
@@ -429,6 +472,12 @@ MUTANTS = (
         "mamba2", "ssm/specs.py:Mamba2", "flops",
         "+ 2 * self.d_conv * conv",
         "",
+    ),
+    Mutant(
+        "a branch on values",
+        "mamba2", "ssm/module.py:Mamba2", "compiles",
+        "A = -at_least_fp32(self.A_log).exp()",
+        "A = -at_least_fp32(self.A_log).exp() if float(dt.detach().sum()) > -1 else None",
     ),
     # Mamba
     Mutant(
@@ -460,6 +509,18 @@ MUTANTS = (
         "mamba", "ssm/module.py:Mamba", "padded_state",
         "return self.out_proj(y), SSMState(tail, ssm)",
         "return self.out_proj(y), SSMState(tail, ssm[:1].expand_as(ssm))",
+    ),
+    Mutant(
+        "the state grows from token to token",
+        "mamba", "ssm/module.py:Mamba", "many_tokens",
+        "A = -at_least_fp32(self.A_log).exp()",
+        "A = at_least_fp32(self.A_log).exp()",
+    ),
+    Mutant(
+        "no gradient from chunk to chunk",
+        "mamba", "ssm/kernels.py:over_chunks", "gradcheck",
+        "y, state = step(state, *chunks)",
+        "y, state = step(state.detach(), *chunks)",
     ),
     # Recurrence
     Mutant(
@@ -541,6 +602,171 @@ MUTANTS = (
         "now = x.new_ones(x.shape[:2], dtype=torch.bool) if mask is None else mask",
         "now = x.new_ones(x.shape[:2], dtype=torch.bool)",
     ),
+    Mutant(
+        "no gradient through time",
+        "gru", "recurrent/kernels.py:over_time", "sight",
+        "new if mask is None else keep(mask[:, t], new, state)",
+        "(new[0].detach(),) if mask is None else keep(mask[:, t], new, state)",
+    ),
+    Mutant(
+        "the mask is forgotten in the compiled path",
+        "gru", "recurrent/kernels.py:over_time", "compiles",
+        "if mask is None else mask",
+        "",
+    ),
+    Mutant(
+        "the compiled path feeds its own padding",
+        "gru", "recurrent/kernels.py:over_time", "compiles",
+        "F.pad(real, (0, 1))",
+        "F.pad(real, (0, 1), value=True)",
+    ),
+    # Packed documents
+    Mutant(
+        "documents see each other",
+        "attention", "attention/module.py", "packed_documents",
+        "visible = visible_keys(mask, T)",
+        "visible = visible_keys(None if mask is None else mask > 0, T)",
+    ),
+    Mutant(
+        "positions go on from one document to the next",
+        "infused", "attention/module.py", "packed_documents",
+        "real_positions(mask, S - T, S, x.device)",
+        "real_positions(None if mask is None else mask > 0, S - T, S, x.device)",
+    ),
+    Mutant(
+        "a state beside documents is taken",
+        "attention", "attention/documents.py:in_order", "packed_alone",
+        "if state is not None and (is_packed(mask) or is_packed(state.mask)):",
+        "if False:",
+    ),
+    Mutant(
+        "documents see each other in long calls",
+        "window", "attention/neighbours.py:attend_blocks", "packed_documents",
+        "seen = same_document(own, seen[:, :, 0])",
+        "seen = seen > 0",
+    ),
+    Mutant(
+        "the sinks of a row are its first document's",
+        "sinks", "attention/sinks.py:SinkAttention.ranks", "packed_documents",
+        "if is_packed(mask):",
+        "if False:",
+    ),
+    Mutant(
+        "a document reads another one's memory as well",
+        "cross", "attention/cross.py:CrossAttention", "packed_documents",
+        "visible = same_document(mask, state.mask)[:, None]",
+        "visible = (state.mask > 0)[:, None, None, :]",
+    ),
+    Mutant(
+        "the recurrence goes on into the next document",
+        "gru", "recurrent/module.py:GRU", "packed_documents",
+        "state[0].masked_fill(start[0][:, None], 0) if start else state[0]",
+        "state[0]",
+    ),
+    Mutant(
+        "a trace of the document before, which only a gradient tells",
+        "gru", "recurrent/module.py:GRU", "packed_gradient",
+        "state[0].masked_fill(start[0][:, None], 0) if start else state[0]",
+        "torch.where(start[0][:, None], 1e-14 * state[0], state[0]) if start else state[0]",
+    ),
+    Mutant(
+        "a document of one token starts no state",
+        "gru", "recurrent/module.py:document_starts", "packed_documents",
+        "(documents > 0) & (documents != before)",
+        "(documents > 0) & (documents != before) & (documents == documents.roll(-1, dims=1))",
+    ),
+    Mutant(
+        "padding ends a document",
+        "mamba2", "ssm/module.py:document_starts", "packed_documents",
+        "torch.where(documents > 0, place, 0).cummax(dim=1).values",
+        "place.expand_as(documents)",
+    ),
+    Mutant(
+        "the convolution reaches into the document before",
+        "mamba2", "ssm/kernels.py:packed_conv1d", "packed_documents",
+        ".masked_fill((before != document)[..., None], 0)",
+        "",
+    ),
+    Mutant(
+        "the state that enters a chunk is not forgotten at its documents",
+        "mamba2", "ssm/kernels.py:ssd_chunk", "packed_documents",
+        "log_decay.exp() * (nth == 0)[..., None]",
+        "log_decay.exp()",
+    ),
+    Mutant(
+        "a chunk adds all of its documents to the state",
+        "mamba2", "ssm/kernels.py:ssd_chunk", "packed_documents",
+        ".clamp(max=0).exp() * (nth == nth[:, -1:])[..., None]",
+        ".clamp(max=0).exp()",
+    ),
+    Mutant(
+        "the scan goes on into the next document",
+        "mamba", "ssm/kernels.py:selective_chunk", "packed_documents",
+        "decay = decay.masked_fill(starts[..., None, None], 0)",
+        "pass",
+    ),
+    # Experts
+    Mutant(
+        "an expert takes so many tokens of a batch, and no more",
+        "moe", "feedforward/moe.py:MoE.mix", "padded_batch",
+        "expert = experts.flatten()",
+        "expert = experts.flatten(); "
+        "weights = weights * ((expert == expert[:, None]).tril().sum(dim=1) <= N * K // 4).view(N, K)",
+    ),
+    Mutant(
+        "tokens are put back by the wrong permutation",
+        "moe", "feedforward/moe.py:MoE.mix", "causal_gradient",
+        "[order.argsort()]",
+        "[order]",
+    ),
+    Mutant(
+        "the router's jitter is left on",
+        "moe", "feedforward/moe.py:Router", "determinism",
+        "logits = F.linear(x.to(dtype),",
+        "logits = F.linear(x.to(dtype) * torch.empty_like(x, dtype=dtype).uniform_(0.9, 1.1),",
+    ),
+    Mutant(
+        "the router computes in the model's dtype",
+        "moe", "feedforward/moe.py:Router", "state_size",
+        "dtype = torch.promote_types(x.dtype, torch.float32)",
+        "dtype = x.dtype",
+    ),
+    Mutant(
+        "the router's probabilities are a mean of the call",
+        "moe", "feedforward/moe.py:MoE", "any_split",
+        "sums = probabilities.view(B, T, self.n_experts).sum(dim=1)",
+        "sums = probabilities.view(B, T, self.n_experts).mean(dim=1)",
+    ),
+    Mutant(
+        "the router's counts are added in place",
+        "moe", "feedforward/moe.py:MoE", "state_untouched",
+        "state.routed + routed",
+        "state.routed.add_(routed)",
+    ),
+    Mutant(
+        "padding counts as routed",
+        "moe", "feedforward/moe.py:MoE", "padded_state",
+        "experts = torch.where(real, experts, self.n_experts)",
+        "pass",
+    ),
+    Mutant(
+        "padding has a share in the probabilities",
+        "moe", "feedforward/moe.py:MoE", "padded_state",
+        "probabilities = probabilities * real",
+        "pass",
+    ),
+    Mutant(
+        "every expert is counted for every token",
+        "moe", "feedforward/moe_specs.py:MoE", "flops",
+        "self.top_k * weights",
+        "self.n_experts * weights",
+    ),
+    Mutant(
+        "rows of a block are off by one in the compiled path",
+        "moe", "feedforward/kernels.py:grouped_linear_in_blocks", "compiles",
+        "within - before * L]",
+        "(within - before * L + 1) % L]",
+    ),
     # Token by token
     Mutant(
         "a mean over all tokens",
@@ -577,5 +803,35 @@ MUTANTS = (
         "linear", "feedforward/specs.py", "no_torch",
         "from pydantic import",
         "import torch\nfrom pydantic import",
+    ),
+    Mutant(
+        "half of the gradient is missing",
+        "gated mlp", "feedforward/module.py:GatedMLP", "gradcheck",
+        "self.activation(gate) * up",
+        "self.activation(gate) * up.detach()",
+    ),
+    Mutant(
+        "products in bfloat16, whatever the inputs",
+        "gated mlp", "feedforward/module.py:GatedMLP", "gradcheck",
+        "self.activation(gate) * up",
+        "(self.activation(gate).bfloat16() * up.bfloat16()).to(x.dtype)",
+    ),
+    Mutant(
+        "a norm over the batch",
+        "linear", "feedforward/module.py:Projection", "batch_slices",
+        "self.out_proj(x)",
+        "self.out_proj(x - x.mean(dim=0))",
+    ),
+    Mutant(
+        "an option without a word",
+        "linear", "feedforward/specs.py:Linear", "options",
+        ', description="a bias a channel"',
+        "",
+    ),
+    Mutant(
+        "a misspelt capability",
+        "mamba", "ssm/specs.py:Mamba.capabilities", "capabilities",
+        '"packed"',
+        '"paked"',
     ),
 )  # fmt: skip

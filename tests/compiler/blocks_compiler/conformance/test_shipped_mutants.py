@@ -81,6 +81,7 @@ def subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
                 path.write_text(path.read_text().replace(f"blocks_{plugin}", package))
             importlib.invalidate_caches()
             found[plugin] = importlib.import_module(f"{package}.specs")
+        found["experts"] = importlib.import_module(f"{found['feedforward'].__package__}.moe_specs")
         return Subject(table.MIXERS[mixer](SimpleNamespace(**found)), table.WIDTH)
 
     yield make
@@ -91,7 +92,7 @@ def subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 def killer(subject: Subject, first: str) -> str | None:
     """The case that finds something wrong, the expected one tried first; None: the mutant lives."""
     for case in sorted(CASES, key=lambda case: case.name != first):
-        if case.applies(subject):
+        if case.applies(subject) and case.name not in subject.bound.waivers():
             try:
                 case.check(subject)
             except Violation:
@@ -130,5 +131,6 @@ def test_mutants_are_killed(subject):
 def test_mixers_without_a_mistake_hold_what_kills_their_mutants(subject, mixer):
     sound = subject(mixer)
     for name in dict.fromkeys(mutant.case for mutant in table.MUTANTS if mutant.mixer == mixer):
+        assert name not in sound.bound.waivers()
         if BY_NAME[name].applies(sound):  # it does not where the mutant declares too much
             BY_NAME[name].check(sound)
