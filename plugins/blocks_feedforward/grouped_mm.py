@@ -27,7 +27,7 @@ def grouped_linear(x: Tensor, weight: Tensor, bias: Tensor | None, ends: Tensor)
 
 
 def suits(x: Tensor, weight: Tensor) -> bool:
-    """Whether torch's kernel takes these tensors: 16 bytes of alignment, bfloat16, or float32 on a CPU run eagerly."""
+    """Whether torch's kernel takes them: aligned to 16 bytes, bfloat16, or float32 on a CPU run eagerly."""
     if torch.compiler.is_exporting() or x.dtype != weight.dtype or x.shape[0] == 0:
         return False
     eager = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.compiler.is_compiling()

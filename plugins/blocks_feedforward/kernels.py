@@ -11,7 +11,7 @@ from torch import Tensor
 def grouped_linear(x: Tensor, weight: Tensor, bias: Tensor | None, ends: Tensor) -> Tensor:
     """Map the rows of group e by weight[e], plus bias[e]: y [N, F], zero behind the last group.
 
-    x [N, D], its rows sorted by group; weight [E, F, D]; bias [E, F] or None; ends int64 [E], where each group
+    x [N, D], its rows sorted by group; weight [E, F, D]; bias [E, F] or None; ends int64 [E], where a group
     ends. On the meta device, where no row is known, the groups are of one size.
     """
     if torch.compiler.is_compiling():

@@ -83,7 +83,7 @@ class ExpertLinear(nn.Module):
         self.bias = nn.Parameter(torch.empty(n_experts, d_out)) if bias else None
 
     def forward(self, x: Tensor, ends: Tensor) -> Tensor:
-        """Map rows x [N K, D], sorted by expert, to [N K, F]; `ends` int64 [E]: where the rows of each end."""
+        """Map rows x [N K, D], sorted by expert, to [N K, F]; `ends` int64 [E]: where those of each end."""
         return grouped_linear(x, self.weight, self.bias, ends)
 
     @torch.no_grad()
@@ -98,7 +98,7 @@ class MoE(nn.Module):
     """A mixture of experts: y = Σ_e w_e f_e(x) over the K experts that the router chooses.
 
     Shazeer et al. 2017, arXiv:1701.06538, equations 1 and 3; Jiang et al. 2024, Mixtral, arXiv:2401.04088,
-    section 2.1. An expert is a gated network, or a plain one. `latent`: experts work in so many channels, with
+    section 2.1. An expert is a gated network or a plain one. `latent`: experts work in so many channels, with
     a linear map before and one after all of them. `shared_d_ff`: one more expert, of that width, that every
     token passes (Dai et al. 2024, DeepSeekMoE, arXiv:2401.06066, section 3.2).
     """
@@ -148,8 +148,8 @@ class MoE(nn.Module):
     ) -> tuple[Tensor, RouterState]:
         """Map x [B, T, D] to y [B, T, D]; mask bool [B, T], true at real tokens. Padding passes no expert.
 
-        A mask int64 [B, T] numbers the documents of packed tokens from 1 on, 0 at padding. Raises ValueError for
-        a state with or from packed documents.
+        A mask int64 [B, T] numbers the documents of packed tokens from 1 on, 0 at padding. Raises ValueError
+        for a state with or from packed documents.
         """
         packed = mask is not None and mask.dtype != torch.bool
         if state is not None and (packed or state.routed.dim() == 2):
@@ -176,7 +176,7 @@ class MoE(nn.Module):
         return y, RouterState(routed if state is None else state.routed + routed)
 
     def mix(self, x: Tensor, experts: Tensor, weights: Tensor) -> Tensor:
-        """Σ_k weights[n, k] f_e(x[n]) with e = experts[n, k], for x [N, D]; an expert E is none and adds zero."""
+        """Σ_k weights[n, k] f_e(x[n]) with e = experts[n, k], for x [N, D]; expert E is none, adds zero."""
         (N, D), K = x.shape, self.top_k
         expert = experts.flatten()
         ends = (expert <= torch.arange(self.n_experts, device=x.device)[:, None]).sum(dim=1)

@@ -220,10 +220,10 @@ class Llama3RoPE(RoPE):
 
 
 class LongRoPE(RoPE):
-    """Rotary positions with LongRoPE: each pair is slowed down by a factor of its own, and attention is sharpened.
+    """Rotary positions with LongRoPE: a factor slows down each pair, and attention is sharpened.
 
-    The first `long_after` tokens of a sequence turn by `short_factor`, those after them by `long_factor`, each
-    [R/2]; None: `original_max_len`. Which one a token turns by depends on its position alone, so one call,
+    The first `long_after` tokens of a sequence turn by `short_factor`, those after them by `long_factor`, of R/2
+    numbers each; None: `original_max_len`. Which one a token turns by depends on its position alone, so one call,
     chunks and single steps agree. Queries and keys are multiplied by `attention_factor`; None:
     sqrt(1 + ln(factor) / ln(original_max_len)). Ding et al. 2024, LongRoPE, arXiv:2402.13753, equation 2 and
     section 3; Abdin et al. 2024, Phi-3, arXiv:2404.14219, section 2.

@@ -12,6 +12,7 @@ from blocks import BlockGraph
 
 RECIPES = Path(__file__).parents[4] / "recipes"
 TINY = sorted(path.stem for path in RECIPES.glob("*-tiny.yaml"))
+OF_TOKENS = [name for name in TINY if blocks.load(RECIPES / f"{name}.yaml").plan().sizes.vocab_size is not None]
 ALL = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
@@ -30,6 +31,12 @@ def built(name: str, dtype: str = "float32") -> nn.Module:
 @pytest.fixture(params=TINY)
 def tiny(request: pytest.FixtureRequest) -> str:
     """The name of each tiny recipe."""
+    return str(request.param)
+
+
+@pytest.fixture(params=OF_TOKENS)
+def of_tokens(request: pytest.FixtureRequest) -> str:
+    """The name of each tiny recipe that reads tokens: not of those that read images."""
     return str(request.param)
 
 

@@ -54,16 +54,16 @@ def test_a_model_carries_its_recipe(model, tiny):
 
 class TestForward:
     @torch.no_grad()
-    def test_logits_have_the_declared_shape(self, model, tiny):
+    def test_logits_have_the_declared_shape(self, model, of_tokens):
         for batch, length in ((2, 9), (1, 1), (3, 0), (0, 4)):
-            logits, state = call(model(tiny), tokens(batch, length))
+            logits, state = call(model(of_tokens), tokens(batch, length))
             assert logits.shape == (batch, length, VOCABULARY)
             assert logits.dtype == torch.float32
             assert "layers" in state
 
     @torch.no_grad()
-    def test_any_split_agrees(self, model, tiny):
-        run, ids = model(tiny), tokens(2, 41)
+    def test_any_split_agrees(self, model, of_tokens):
+        run, ids = model(of_tokens), tokens(2, 41)
         whole, _ = call(run, ids)
         source = random.Random(1)
         for marks in (range(42), sorted(source.sample(range(42), 4)), [0, 40]):
@@ -74,8 +74,8 @@ class TestForward:
             assert rms(torch.cat(parts, dim=1), whole) < 1e-5
 
     @torch.no_grad()
-    def test_a_left_padded_batch_is_its_rows(self, model, tiny):
-        run, ids = model(tiny), tokens(3, 21)
+    def test_a_left_padded_batch_is_its_rows(self, model, of_tokens):
+        run, ids = model(of_tokens), tokens(3, 21)
         real = torch.tensor([21, 13, 2])
         mask = torch.arange(21) >= 21 - real[:, None]
         logits, state = call(run, ids, mask=mask)
@@ -87,15 +87,15 @@ class TestForward:
             assert rms(later[row], step[0]) < 1e-5
 
     @torch.no_grad()
-    def test_bfloat16_is_close(self, model, tiny):
+    def test_bfloat16_is_close(self, model, of_tokens):
         ids = tokens(2, 19)
-        logits, _ = call(model(tiny, "bfloat16"), ids)
+        logits, _ = call(model(of_tokens, "bfloat16"), ids)
         assert logits.dtype == torch.bfloat16
         assert logits.isfinite().all()
-        assert rms(logits, call(model(tiny), ids)[0]) < 0.05
+        assert rms(logits, call(model(of_tokens), ids)[0]) < 0.05
 
-    def test_gradient_flows_to_every_parameter(self, model, tiny):
-        run, ids = model(tiny), tokens(2, 33)
+    def test_gradient_flows_to_every_parameter(self, model, of_tokens):
+        run, ids = model(of_tokens), tokens(2, 33)
         logits, _ = call(run, ids)
         loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
         names = dict(run.named_parameters())
@@ -107,17 +107,17 @@ class TestForward:
 
 class TestCompile:
     @torch.no_grad()
-    def test_fullgraph_with_dynamic_sizes(self, model, tiny):
+    def test_fullgraph_with_dynamic_sizes(self, model, of_tokens):
         torch._dynamo.reset()
-        run = model(tiny)
+        run = model(of_tokens)
         fast = torch.compile(run, fullgraph=True, backend="eager", dynamic=True)
         for batch, length in ((2, 12), (3, 29)):
             ids = tokens(batch, length)
             assert rms(call(fast, ids)[0], call(run, ids)[0]) < 1e-5
 
     @torch.no_grad()
-    def test_export_with_dynamic_batch_and_length(self, model, tiny):
-        run = model(tiny)
+    def test_export_with_dynamic_batch_and_length(self, model, of_tokens):
+        run = model(of_tokens)
         sizes = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
         inputs = (sources(2), tokens(2, 12)) if hasattr(run, "encoder") else (tokens(2, 12),)
         program = torch.export.export(run, inputs, dynamic_shapes=(sizes,) * len(inputs))
