@@ -34,8 +34,9 @@ def attend(
         if bias is not None and visible is not None:
             visible = visible.expand(-1, H, -1, -1).reshape(visible.shape[0], K, H // K, k.shape[2])
         return F.scaled_dot_product_attention(q, k, v, attn_mask=visible, scale=scale).reshape(B, 1, H * P)
+    shared = {"enable_gqa": True} if H != K else {}  # K of a given cache may be a symbol, which is no bool
     y = F.scaled_dot_product_attention(
-        q.transpose(1, 2), k, v, attn_mask=visible, is_causal=is_causal, scale=scale, enable_gqa=H != K
+        q.transpose(1, 2), k, v, attn_mask=visible, is_causal=is_causal, scale=scale, **shared
     )
     return y.transpose(1, 2).flatten(2)
 

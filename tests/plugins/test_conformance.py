@@ -64,6 +64,7 @@ test_cross_normed_over_the_projection = conformance(
     MultiHead(n_heads=4, n_kv_heads=2, qk_norm=LayerNorm(), qk_norm_over="projection").reading(24),
     d_model=32,
 )
+test_cross_of_as_many_keys = conformance(MultiHead(n_heads=2).reading(24), d_model=16)
 test_cross_capped = conformance(MultiQuery(n_heads=4, score_cap=5.0).reading(32), d_model=32)
 test_borrower = conformance(
     GroupedQuery(n_heads=4, n_kv_heads=2, qk_norm=RMSNorm(), position=RoPE()).borrowing(), d_model=32
