@@ -115,8 +115,8 @@ class Importer:
     computed: ClassVar[Mapping[str, str]] = {}
     harmless: ClassVar[Collection[str]] = ()
 
-    def recipe(self, config: Config) -> Tree:
-        """The recipe's `d_model`, `vocab_size`, `blocks` and `model`. Every key that matters is read."""
+    def recipe(self, config: Config) -> Tree | str:
+        """The recipe's `d_model`, `vocab_size`, `blocks` and `model`, or its text. Every key that matters is read."""
         raise NotImplementedError(f"{type(self).__name__} must define recipe")
 
     def weights(self, config: Config) -> Iterable[Rule]:

@@ -118,12 +118,15 @@ def recipe_of(
     """
     from blocks.api import load
 
-    tree = importer.recipe(config)
+    said = importer.recipe(config)
     findings = [*config.all_findings(), *config.unread({*importer.harmless, *ignore})]
     if findings:
         raise _wrong(findings, file, document)
     notes = (line for note in config.notes for line in wrap(note, 100))
-    text = recipe_text({"recipe": name} | tree, registry, "\n".join((*about.splitlines(), *notes)))
+    if isinstance(said, str):
+        text = said.rstrip("\n") + "\n"  # a text, never the name of a file
+    else:
+        text = recipe_text({"recipe": name} | said, registry, "\n".join((*about.splitlines(), *notes)))
     try:
         recipe = load(text)
         recipe.plan(registry=registry)

@@ -83,6 +83,7 @@ def register_importers(register: Register) -> None:
     """The families of checkpoints that are read and written."""
     for name, importer in FAMILIES.items():
         register(name, f"blocks_hf.families.{name}:{importer}", help=f"checkpoints of model type {name}")
+    register("blocks", "blocks_hf.own:Own", help="what was exported as model type blocks")
 
 
 @hookimpl

@@ -16,7 +16,9 @@ STRANGE: list[Any] = [
 ]  # fmt: skip
 REGISTRY = Registry.installed()
 FAMILIES = sorted(
-    entry.name for entry in REGISTRY.of_kind("importer") if entry.plugin.distribution == "blocks-dsl"
+    entry.name
+    for entry in REGISTRY.of_kind("importer")
+    if entry.plugin.distribution == "blocks-dsl" and entry.name != "blocks"
 )
 
 
