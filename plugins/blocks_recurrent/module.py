@@ -26,7 +26,8 @@ class GatedRecurrence(nn.Module):
     Bahdanau et al. 2014, arXiv:1409.0473, appendix A.1.1: z is the share of the new. In Cho et al. 2014,
     arXiv:1406.1078, equation 7, in torch and in Keras it is that of the old; since σ(-a) = 1 - σ(a), the
     rows of z change their sign between the two. `reset_after` gates the product instead, as cuDNN and
-    torch.nn.GRU do: h~ = tanh(x_h + r ∘ (U h + b)). `U_gates` holds the rows of r, then z.
+    torch.nn.GRU do: h~ = tanh(x_h + r ∘ (U h + b)). `U_gates` holds the rows of r, then z. Products have the
+    dtype of h, and what is between them is fp32 or better, as rounding adds up over time.
 
     forward(h, x) -> h': h [B, H]; x [B, 3H], x_r, x_z and x_h side by side.
     """
@@ -39,14 +40,14 @@ class GatedRecurrence(nn.Module):
         self.b = nn.Parameter(torch.empty(hidden)) if reset_after and bias else None
 
     def forward(self, h: Tensor, x: Tensor) -> Tensor:
-        H = h.shape[-1]
-        x_gates, x_new = torch.split(x, [2 * H, H], dim=-1)
+        H, dtype = h.shape[-1], torch.promote_types(h.dtype, torch.float32)
+        x_gates, x_new = torch.split(x.to(dtype), [2 * H, H], dim=-1)
         r, z = (x_gates + F.linear(h, self.U_gates)).sigmoid().chunk(2, dim=-1)
         if self.reset_after:
             new = torch.tanh(x_new + r * F.linear(h, self.U, self.b))
         else:
-            new = torch.tanh(x_new + F.linear(r * h, self.U))
-        return torch.lerp(h, new, z)
+            new = torch.tanh(x_new + F.linear((r * h).to(h.dtype), self.U))
+        return torch.lerp(h.to(dtype), new, z).to(h.dtype)
 
     @torch.no_grad()
     def init_weights(self, generator: torch.Generator) -> None:

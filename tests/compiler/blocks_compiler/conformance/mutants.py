@@ -538,8 +538,8 @@ MUTANTS = (
     Mutant(
         "the rows of a batch share a state",
         "gru", "recurrent/module.py:GatedRecurrence", "padded_batch",
-        "torch.lerp(h, new, z)",
-        "torch.lerp(h.mean(dim=0, keepdim=True).expand_as(h), new, z)",
+        "torch.lerp(h.to(dtype), new, z)",
+        "torch.lerp(h.mean(dim=0, keepdim=True).expand_as(h).to(dtype), new, z)",
     ),
     Mutant(
         "the state is read in steps alone",
