@@ -23,8 +23,6 @@ LONG = 521
 """Tokens that sums run over, at least; bf16 counts positions up to 256."""
 COARSE = 1e-2
 TIMES = 2.0
-
-
 DRAWS = 3
 
 
@@ -37,7 +35,7 @@ def exactly(subject: Subject, through: torch.dtype | None) -> Tensor:
 
 @torch.no_grad()
 def outputs(subject: Subject, dtype: torch.dtype) -> Tensor:
-    """The outputs in a dtype."""
+    """What the module gives in a dtype."""
     y: Tensor = subject.module(dtype)(subject.inputs(2, max(LONG, subject.length), dtype))[0]
     return y
 
@@ -64,17 +62,15 @@ def steady(subject: Subject) -> Subject:
 def single(subject: Subject) -> None:
     """fp32 is the result in fp64 of the same weights and inputs: err 1e-5.
 
-    Where it is not, another draw has its say: of a thousand tokens one may stand where a choice, such as a router's,
-    is a tie but for rounding.
+    Where it is not, it has to be for other draws: of a thousand tokens one may stand where a choice, such as a
+    router's, is a tie but for rounding.
     """
     dtype = torch.float32
-    off = [err(outputs(each, dtype), exactly(each, dtype)) for each in draws(subject)[:1]]
-    if off[0] > TOLERANCE[dtype]:
-        off = [err(outputs(each, dtype), exactly(each, dtype)) for each in draws(subject)]
-    found = sorted(off)[len(off) // 2]
-    require(
-        found <= TOLERANCE[dtype], f"fp32 against fp64: err {found:.2e}, more than {TOLERANCE[dtype]:.0e}"
-    )
+    first, *others = draws(subject)
+    found = err(outputs(first, dtype), exactly(first, dtype))
+    if found > TOLERANCE[dtype]:
+        found = max(err(outputs(each, dtype), exactly(each, dtype)) for each in others)
+    require(found <= TOLERANCE[dtype], f"fp32 is not fp64: err {found:.2e}, more than {TOLERANCE[dtype]:.0e}")
 
 
 def half(subject: Subject) -> None:
