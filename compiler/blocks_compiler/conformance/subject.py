@@ -56,8 +56,9 @@ class Subject:
     def module(self, dtype: torch.dtype = torch.float64) -> Any:
         """A module with every weight stirred, so that no zero bias and no weight of one hides a mistake.
 
-        Matrices get noise of standard deviation 1/sqrt(fan-in), vectors of 0.1. The same weights in every dtype,
-        rounded from those in fp64.
+        Matrices get noise of standard deviation 0.5/sqrt(fan-in), vectors of 0.1: enough to be seen, and not so
+        much that products of several of them are badly conditioned. The same weights in every dtype, rounded from
+        those in fp64.
         """
         if dtype not in self._modules:
             self._modules[dtype] = self.around.surround(self._stirred(dtype))
@@ -72,7 +73,7 @@ class Subject:
         if not self._weights:
             generator = torch.Generator().manual_seed(self.seed + 1)
             for name, parameter in self._build(torch.float64).named_parameters():
-                scale = parameter.shape[-1] ** -0.5 if parameter.ndim > 1 else 0.1
+                scale = 0.5 * parameter.shape[-1] ** -0.5 if parameter.ndim > 1 else 0.1
                 noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
                 self._weights[name] = self.rounded(parameter + scale * noise)
         made = self._build(dtype)

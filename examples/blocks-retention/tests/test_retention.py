@@ -10,9 +10,7 @@ from torch import Tensor
 from blocks import Sizes
 from blocks.testing import conformance
 
-# With seed 0 the query and key of a first token are almost orthogonal, and its output, which is normalised, is badly
-# conditioned: fp32 and fp64 differ by more than rounding there, in any order of summation.
-test_conformance = conformance(Retention(n_heads=2, chunk_size=8), seed=1)
+test_conformance = conformance(Retention(n_heads=2, chunk_size=8))
 test_conformance_of_odd_sizes = conformance(Retention(n_heads=3, head_dim=6, value_dim=5, chunk_size=16))
 
 B, H, T, P, V, THETA = 2, 3, 21, 6, 5, 10000.0
