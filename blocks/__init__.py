@@ -13,7 +13,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from blocks.api import build, compile_graph, from_pretrained, load, report, save_checkpoint
+    from blocks.api import (
+        build,
+        compile_graph,
+        from_pretrained,
+        join_heads,
+        load,
+        report,
+        save_checkpoint,
+        split_heads,
+    )
     from blocks.component import (
         Call,
         Complaint,
@@ -87,10 +96,12 @@ _HOME = {
     "compile_graph": "api",
     "from_pretrained": "api",
     "hookimpl": "hookspecs",
+    "join_heads": "api",
     "load": "api",
     "minimum": "polynomial",
     "report": "api",
     "save_checkpoint": "api",
+    "split_heads": "api",
 }
 
 __all__ = [
@@ -137,10 +148,12 @@ __all__ = [
     "compile_graph",
     "from_pretrained",
     "hookimpl",
+    "join_heads",
     "load",
     "minimum",
     "report",
     "save_checkpoint",
+    "split_heads",
 ]
 
 

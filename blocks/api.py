@@ -191,6 +191,23 @@ def from_pretrained(
     )[0]
 
 
+def split_heads(model: nn.Module, plan: Plan) -> tuple[nn.Module, dict[str, nn.Module]]:
+    """A model of this plan as a body, called as the model is, and its heads by their paths: head, heads.words.
+
+    What the body returns in place of each output is what that head would have read; the same parameters are in both.
+    """
+    from blocks_compiler.backends.body import split_heads as split
+
+    return split(model, plan)
+
+
+def join_heads(body: nn.Module, heads: Mapping[str, nn.Module], plan: Plan) -> nn.Module:
+    """The model whose body and heads these are. Raises ValueError where one of its heads is missing."""
+    from blocks_compiler.backends.body import join_heads as join
+
+    return join(body, heads, plan)
+
+
 def save_checkpoint(
     model: nn.Module,
     folder: str | os.PathLike[str],

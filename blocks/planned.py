@@ -95,6 +95,13 @@ class Plan:
         return list(chain.from_iterable(stage.layers for stage in self.stages))
 
     @property
+    def head_paths(self) -> dict[str, PlannedStage]:
+        """Path of each head in the last stream -> its stage: head, heads.words."""
+        last = self.streams[-1]
+        before = f"{last.name}." if last.name else ""
+        return {stage.path.removeprefix(before): stage for stage in last.stages if stage.role == "head"}
+
+    @property
     def pattern(self) -> str:
         """One letter a block; a space between streams."""
         return " ".join(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 import blocks
-from blocks_hf.body import block_modules, split, ties
+from blocks_hf.body import block_modules, ties
 from blocks_hf.calls import Calling
 from blocks_hf.checkpointing import Checkpointed
 from blocks_hf.configuration import BlocksConfig
@@ -42,7 +42,7 @@ class BlocksPreTrainedModel(Calling, PreTrainedModel):
         self._check_kind()
         if module is None:
             module = self._built()
-        body, heads = split(module, self.facts)
+        body, heads = blocks.split_heads(module, self.facts.plan)
         self.model = body
         for path, head in self._kept(heads).items():
             holder, _, name = path.rpartition(".")

@@ -29,14 +29,12 @@ class Facts:
     kind    one of CLASSES
     head    the stage of the head that says so; None: the hidden states are the output
     pooler  the stage of a head that gives one vector a sequence besides
-    heads   all heads
     """
 
     plan: Plan
     kind: str
     head: PlannedStage | None
     pooler: PlannedStage | None
-    heads: tuple[PlannedStage, ...]
 
     @property
     def streams(self) -> tuple[PlannedStream, ...]:
@@ -52,12 +50,6 @@ class Facts:
     def typed(self) -> tuple[bool, ...]:
         """Whether each stream takes token types."""
         return tuple(any(each.name == "types" for each in stream.inputs) for stream in self.streams)
-
-    @property
-    def head_paths(self) -> dict[str, PlannedStage]:
-        """Path of each head in its stream -> its stage: head, heads.words."""
-        before = f"{self.streams[-1].name}." if self.streams[-1].name else ""
-        return {stage.path.removeprefix(before): stage for stage in self.heads}
 
     @property
     def remembers(self) -> bool:
@@ -82,10 +74,10 @@ def facts_of(recipe: str) -> Facts:
         odd = next((each for each in stream.inputs if each.name not in known), None)
         if odd is not None:
             raise ValueError(f"{plan.name} reads {odd.name}, for which transformers' calls have no word")
-    heads = tuple(stage for stage in plan.streams[-1].stages if stage.role == "head")
-    kinds = {_kind(plan, stage): stage for stage in reversed(heads)}  # the first of a kind stays
+    heads = reversed(plan.head_paths.values())
+    kinds = {_kind(plan, stage): stage for stage in heads}  # the first of a kind stays
     kind = next((name for name in CLASSES if name in kinds), "states")
-    return Facts(plan, kind, kinds.get(kind) if kind != "states" else None, kinds.get("pooled"), heads)
+    return Facts(plan, kind, kinds.get(kind) if kind != "states" else None, kinds.get("pooled"))
 
 
 def _kind(plan: Plan, stage: PlannedStage) -> str:

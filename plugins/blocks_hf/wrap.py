@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from blocks import BuildError
+from blocks import BuildError, join_heads
 from blocks_hf.facts import CLASSES, facts_of, sizes_of
 
 if TYPE_CHECKING:
@@ -53,17 +53,15 @@ def from_transformers(wrapped: BlocksPreTrainedModel) -> nn.Module:
     Raises ValueError for one of transformers' own, and for a BlocksModel whose heads were left out.
     """
     from blocks_hf.base import BlocksPreTrainedModel as Wrapped
-    from blocks_hf.body import Passed, join
 
     if not isinstance(wrapped, Wrapped):
         raise ValueError(
             f"a {type(wrapped).__name__} is not one that blocks made: save it, and blocks.from_pretrained"
         )
-    facts = wrapped.facts
-    heads = {path: head for path, head in wrapped.named_modules() if path in facts.head_paths}
-    model = join(wrapped.model, heads, facts)
-    if any(isinstance(module, Passed) for module in model.modules()):
+    plan = wrapped.facts.plan
+    heads = {path: head for path, head in wrapped.named_modules() if path in plan.head_paths}
+    if heads.keys() != plan.head_paths.keys():
         raise ValueError(
-            f"the heads of {facts.plan.name} were left out: load it by the class that config.json names"
+            f"the heads of {plan.name} were left out: load it by the class that config.json names"
         )
-    return model
+    return join_heads(wrapped.model, heads, plan)
