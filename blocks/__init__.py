@@ -34,7 +34,6 @@ if TYPE_CHECKING:
         Position,
         Score,
         Sizes,
-        Tokenizer,
         TokenWise,
     )
     from blocks.cost import Cost
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from blocks.polynomial import B, D, Polynomial, S, T, minimum
     from blocks.recipe import Recipe
     from blocks.registry import Registry
+    from blocks.tokenizer import Coder, Tokenizer, open_tokenizer
 
 __version__ = "0.1.0"
 
@@ -59,6 +59,7 @@ _HOME = {
     "BlocksError": "diagnostics",
     "BuildError": "diagnostics",
     "Call": "component",
+    "Coder": "tokenizer",
     "Complaint": "component",
     "Component": "component",
     "Cost": "cost",
@@ -90,7 +91,7 @@ _HOME = {
     "T": "polynomial",
     "Target": "kernel",
     "TokenWise": "component",
-    "Tokenizer": "component",
+    "Tokenizer": "tokenizer",
     "UsageError": "diagnostics",
     "build": "api",
     "compile_graph": "api",
@@ -99,6 +100,7 @@ _HOME = {
     "join_heads": "api",
     "load": "api",
     "minimum": "polynomial",
+    "open_tokenizer": "tokenizer",
     "report": "api",
     "save_checkpoint": "api",
     "split_heads": "api",
@@ -111,6 +113,7 @@ __all__ = [
     "BlocksError",
     "BuildError",
     "Call",
+    "Coder",
     "Complaint",
     "Component",
     "Cost",
@@ -151,6 +154,7 @@ __all__ = [
     "join_heads",
     "load",
     "minimum",
+    "open_tokenizer",
     "report",
     "save_checkpoint",
     "split_heads",

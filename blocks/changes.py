@@ -97,8 +97,9 @@ class _Setting:
         if leaf.value is None and there is not None:
             removed[tuple(step for step, _ in steps)] = steps[-1][1]
         return Document(
-            root, document.file, document.text, place, path=document.path, others=others, removed=removed
-        )
+            root, document.file, document.text, place,
+            path=document.path, others=others, removed=removed, folders=document.folders,
+        )  # fmt: skip
 
     def _refuse(self, code: str, message: str, start: int, end: int, help: str | None = None) -> NoReturn:
         span = Span(1, start + 1, max(end, start + 1) + 1)

@@ -342,6 +342,14 @@ CODES: dict[str, Code] = {
         wrong="reader: {mixer: gru, hidden: 1000, direction: bidirectional}",
         right="reader: {mixer: gru, hidden: 1000, direction: bidirectional, residual: none}",
     ),
+    "B0318": Code(
+        "no number of ids yet",
+        "A tokenizer that is trained has as many ids as its training gives it. The embedding has a row for each id, so "
+        "the recipe says how many rows there are: `vocab_size`, which a byte-pair encoding is trained up to, and which "
+        "has room for the characters or words of the text.",
+        wrong="tokenizer: bpe\nd_model: 256",
+        right="tokenizer: bpe\nd_model: 256\nvocab_size: 4096",
+    ),
     "B0330": Code(
         "global tokens without a window",
         "`global_tokens` are seen from any distance by tokens that otherwise see a window alone (Beltagy et al. "
@@ -1009,5 +1017,26 @@ CODES: dict[str, Code] = {
         "are larger than one file of it may be.",
         wrong="blocks export llama-3.1-8b --to onnx -o model.onnx",
         right="blocks export llama-3.1-8b --to onnx -o model",
+    ),
+    # B12: tokenizers
+    "B1201": Code(
+        "no tokenizer there",
+        "A tokenizer is read from a build folder whose recipe names one, from a tokenizer.json, or from a "
+        "sentencepiece *.model. None of these was found.",
+        wrong="blocks tokenizer encode builds/without-tokenizer",
+        right="blocks tokenizer encode builds/hybrid-tiny",
+    ),
+    "B1205": Code(
+        "an id that no token has",
+        "Ids are 0 up to the number of tokens less one. A larger one comes from another tokenizer, or from a model "
+        "with more rows than its tokenizer has tokens.",
+        wrong="decode([256])",
+        right="decode([255])",
+    ),
+    "B1207": Code(
+        "not a text",
+        "Text is UTF-8. Bytes that are something else, and halves of surrogate pairs, stand for no character.",
+        wrong="a file saved as UTF-16",
+        right="the same file saved as UTF-8",
     ),
 }

@@ -2,7 +2,7 @@
 
 A declaration is a frozen Pydantic model and knows no torch. Its `module` names the `nn.Module` that runs it;
 that module is imported on build, never before. One class a kind: `Mixer` (and `TokenWise`), `Norm`, `Position`,
-`Embedding`, `Head`, `Score`, `Tokenizer`.
+`Embedding`, `Head`, `Score`; and `Tokenizer` in its own file.
 """
 
 from __future__ import annotations
@@ -333,18 +333,3 @@ class Score(Component):
     def call(self, width: int) -> Call:
         made = super().call(width)
         return replace(made, args=(width, self._keys or width))
-
-
-class Tokenizer(Component):
-    """From text to token ids and back. `vocab_size` is the number of ids."""
-
-    kind = "tokenizer"
-    vocab_size: ClassVar[int]
-
-    def encode(self, text: str) -> list[int]:
-        """Token ids of `text`."""
-        raise NotImplementedError(f"{type(self).__name__} must define encode")
-
-    def decode(self, ids: list[int]) -> str:
-        """Text of token ids; ids that form no text become U+FFFD."""
-        raise NotImplementedError(f"{type(self).__name__} must define decode")

@@ -61,9 +61,11 @@ def extended(document: Document) -> Document:
         removed |= dict(_removals(value, patch, root, ()))
         value, place = merged(value, place, patch, root, ())
     gone = {path: span for path, span in removed.items() if not _has(value, path)}
+    folders = {link.file: link.path.parent for link in chain[1:] if link.path is not None}
     return Document(
-        value, document.file, document.text, place, path=document.path, others=texts, removed=gone
-    )
+        value, document.file, document.text, place,
+        path=document.path, others=texts, removed=gone, folders=folders,
+    )  # fmt: skip
 
 
 def _removals(

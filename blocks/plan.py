@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import chain
 
 from blocks.blocktype import BlockType, Layer
-from blocks.component import Component, Embedding, Position, Tokenizer
+from blocks.component import Component, Embedding, Position
 from blocks.diagnostics import RecipeError
 from blocks.names import is_reserved, is_reserved_key
 from blocks.planned import Plan, PlannedStage, PlannedStream
@@ -21,6 +21,7 @@ from blocks.registry import Registry
 from blocks.resolve import Resolver
 from blocks.shares import Share, group_shares, layer_shares, share_layers
 from blocks.stacks import StackPlanner
+from blocks.tokenizer import Tokenizer
 from blocks.validation import LOOKED_UP, Path
 from blocks.vocabulary import Vocabulary
 
@@ -47,11 +48,9 @@ class _Planner:
 
     def run(self) -> Plan | None:
         resolver, written = self.resolver, self.written
-        tokenizer = None
-        if written.tokenizer is not None:
-            tokenizer = resolver.slot("tokenizer", written.tokenizer, ("tokenizer",))
-        assert tokenizer is None or isinstance(tokenizer, Tokenizer)
+        tokenizer = resolver.tokenizer()
         if not resolver.resolve_sizes(tokenizer.vocab_size if tokenizer else None):
+            resolver.checked_tokenizer(tokenizer)
             self._look_up()
             return None
         if written.extends is not None and written.document is None:
@@ -62,9 +61,10 @@ class _Planner:
                 ("extends",),
                 help=help,
             )
-        self._check_vocabulary(tokenizer)
         self._check_plugins()
         recipe = self._expanded()
+        tokenizer = resolver.checked_tokenizer(tokenizer)
+        self._check_vocabulary(tokenizer)
         if recipe is None:
             return None
         streams = self._streams(recipe)
@@ -103,13 +103,25 @@ class _Planner:
         return expand(self.written, self.resolver)
 
     def _check_vocabulary(self, tokenizer: Tokenizer | None) -> None:
-        size = self.resolver.sizes.vocab_size
-        if tokenizer is not None and size is not None and size < tokenizer.vocab_size:
-            self.resolver.report(
+        """The recipe says how many ids there are where the tokenizer does not, and has room for those that it has."""
+        if tokenizer is None:
+            return
+        resolver, size, ids = self.resolver, self.resolver.sizes.vocab_size, tokenizer.vocab_size
+        if size is None:
+            resolver.report(
+                "B0318",
+                f"{tokenizer.name} has as many ids as its training gives it, and the recipe does not say how many",
+                ("tokenizer",),
+                label="not trained yet",
+                help="add vocab_size: 4096, or another number that is large enough for it",
+            )
+            resolver.stand_in()
+        elif ids is not None and size < ids:
+            resolver.report(
                 "B0310",
-                f"vocab_size = {size} is less than the {tokenizer.vocab_size} ids of {tokenizer.name}",
+                f"vocab_size = {size} is less than the {ids} ids of {tokenizer.name}",
                 ("vocab_size",),
-                help=f"at least {tokenizer.vocab_size}",
+                help=f"at least {ids}",
                 related=((("tokenizer",), "the tokenizer is named here"),),
             )
 

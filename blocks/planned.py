@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from blocks.blocktype import BlockType, Layer
-from blocks.component import Component, Embedding, Sizes, Tokenizer
+from blocks.component import Component, Embedding, Sizes
 from blocks.input import TOKENS, Input
 from blocks.recipe import Recipe
 from blocks.shares import Share
+from blocks.tokenizer import Tokenizer
 from blocks.validation import Path
 
 

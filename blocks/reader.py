@@ -39,8 +39,8 @@ class Document:
     """A text that was read: its plain `value`, and the place of each part of it.
 
     `path` is the file that it came from, None for a text. Parts may come from other texts, those of the recipes
-    that it extends and of settings: their spans name the file, and `others` has the text of each. `removed` has
-    the places that took something out of them, by its path.
+    that it extends and of settings: their spans name the file, and `others` has the text of each, `folders`
+    the folder of each that is a file. `removed` has the places that took something out of them, by its path.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Document:
         path: Path | None = None,
         others: Mapping[str, str] | None = None,
         removed: Mapping[tuple[str | int, ...], Span] | None = None,
+        folders: Mapping[str, Path] | None = None,
     ) -> None:
         self.value = value
         self.file = file
@@ -61,6 +62,7 @@ class Document:
         self.path = path
         self.others = dict(others or {})
         self.removed = dict(removed or {})
+        self.folders = dict(folders or {})
         self._lines: dict[str, list[str]] = {}
 
     def __repr__(self) -> str:
@@ -81,6 +83,14 @@ class Document:
             key_span = place.keys.get(part) if isinstance(part, str) else None
             place = inner
         return key_span if key and key_span is not None else place.span
+
+    def folder(self, path: tuple[str | int, ...]) -> Path | None:
+        """The folder of the recipe file that says what is at `path`, this one or a base; None for a text.
+
+        What a setting says counts as said in this recipe.
+        """
+        own = self.path.parent if self.path is not None else None
+        return self.folders.get(self.span(path).file or "", own)
 
     def within(self, path: tuple[str | int, ...], start: int, end: int) -> Span:
         """Return the place of the characters `start` to `end` of the string at `path`.

@@ -15,7 +15,10 @@ from blocks.expressions import ExpressionError, evaluate, is_name, resolve
 from blocks.recipe import MAX_SIZE, Recipe
 from blocks.registry import Registry
 from blocks.reporting import Reporter
+from blocks.tokenizer import Tokenizer
 from blocks.validation import Path, report_validation
+
+TOKENIZER: Path = ("tokenizer",)
 
 
 class Resolver(Reporter):
@@ -117,6 +120,26 @@ class Resolver(Reporter):
             self.report("B0302", message, path, help=f"{path[-1]}: 24")
             return None
         return number
+
+    # The tokenizer
+
+    def tokenizer(self) -> Tokenizer | None:
+        """The tokenizer that the recipe names, not yet checked; None where there is none, or when wrong."""
+        if self.recipe.tokenizer is None:
+            return None
+        made = self._in_slot("tokenizer", self.recipe.tokenizer, TOKENIZER)
+        assert made is None or isinstance(made, Tokenizer)
+        folder = self.document.folder(TOKENIZER) if self.document is not None else None
+        return None if made is None else made.beside(folder)
+
+    def checked_tokenizer(self, tokenizer: Tokenizer | None) -> Tokenizer | None:
+        """The same, checked against the sizes and bound to them; None when wrong."""
+        if tokenizer is None:
+            return None
+        at = (*TOKENIZER, tokenizer.name) if isinstance(self.recipe.tokenizer, Mapping) else TOKENIZER
+        checked = self.checked(tokenizer, at, at, self.sizes)
+        assert checked is None or isinstance(checked, Tokenizer)
+        return checked
 
     # Components
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from blocks import BuildError, save_checkpoint
 from blocks.exporter import Exporter, Exporting
-from blocks_hf.byte_tokenizer import write_byte_tokenizer
+from blocks.tokenizer import coder_of
 from blocks_hf.facts import facts_of
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
@@ -65,13 +65,14 @@ def _tokenizer(exporting: Exporting, folder: Path) -> str:
         for name in names:
             shutil.copyfile(exporting.tokenizer / name, folder / name)
         return ", ".join(names)
-    tokenizer = exporting.plan.tokenizer
+    tokenizer, coder = exporting.plan.tokenizer, coder_of(exporting.plan)
     if tokenizer is None:
         return "none"
-    if tokenizer.name != "byte":
-        return f"none: {tokenizer.name} has no form that transformers reads"
-    write_byte_tokenizer(folder)
-    return "bytes; byte 0 ends and pads"
+    if coder is None:
+        return f"none: {tokenizer.name} is not trained yet"
+    coder.save(folder)
+    roles = ", ".join(f"{role} is {id}" for role, id in coder.roles.items())
+    return f"{tokenizer.name}, {coder.vocab_size:,} ids{'; ' if roles else ''}{roles}"
 
 
 def _read(folder: Path | None, name: str) -> dict[str, Any]:

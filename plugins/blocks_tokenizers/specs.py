@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from blocks import Tokenizer
+from pathlib import Path
+
+from blocks import Coder, Tokenizer
+from blocks_tokenizers.bytewise import Bytes
 
 
 class Byte(Tokenizer):
-    """Text as its UTF-8 bytes: 256 ids, no unknown token, nothing to train (Xue et al. 2021, arXiv:2105.13626)."""
+    """Text as its UTF-8 bytes: 256 ids, no unknown token, nothing to train (Xue et al. 2021, arXiv:2105.13626).
 
-    vocab_size = 256
+    Byte 0, which no text has, ends texts and pads them.
+    """
 
-    def encode(self, text: str) -> list[int]:
-        return list(text.encode("utf-8"))
+    needs_training = False
+    has_files = False
 
-    def decode(self, ids: list[int]) -> str:
-        return bytes(ids).decode("utf-8", errors="replace")
+    @property
+    def vocab_size(self) -> int:
+        return 256
+
+    def open(self, folder: Path | None) -> Coder:
+        return Bytes()

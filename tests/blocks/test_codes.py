@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_every_code_is_explained() -> None:
     for code, entry in CODES.items():
-        assert re.fullmatch(r"B(0[1-9]|1[01])\d\d", code)
+        assert re.fullmatch(r"B(0[1-9]|1[0-9])\d\d", code)
         assert entry.title
         assert code == "B0100" or (
             "\n\nWrong:\n    " in entry.explanation and "\n\nRight:\n" in entry.explanation

@@ -8,7 +8,7 @@ from typing import Self
 import pytest
 from pydantic import ValidationError
 
-from blocks import Call, Complaint, Component, Cost, Head, Mixer, Norm, Position, Sizes, Tokenizer, TokenWise
+from blocks import Call, Complaint, Component, Cost, Head, Mixer, Norm, Position, Sizes, TokenWise
 
 SIZES = Sizes(d_model=24)
 
@@ -132,10 +132,3 @@ def test_a_causal_mixer_sees_the_past_and_a_token_wise_one_itself() -> None:
     assert TokenWise().equivariant()
     assert not Plain().equivariant()
     assert TokenWise().capabilities() == Plain().capabilities() | {"packed"}
-
-
-def test_a_tokenizer_must_say_how() -> None:
-    with pytest.raises(NotImplementedError, match="Tokenizer must define encode"):
-        Tokenizer().encode("a")
-    with pytest.raises(NotImplementedError, match="Tokenizer must define decode"):
-        Tokenizer().decode([1])

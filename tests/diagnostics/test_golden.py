@@ -52,6 +52,9 @@ NO_PLACE = {
     "B1101": "about a model as a whole, which is named",
     "B1102": "about a model as a whole, which is named",
     "B1103": "about a model or a file as a whole, which is named",
+    "B1201": _FILE,
+    "B1205": "about ids, which are named",
+    "B1207": "about a text, whose place is said",
 }
 """Codes whose findings are about no line of a text, and why."""
 _ONE_LINE = "one line at the head of a command that goes on; it names `blocks plugins`"

@@ -3,7 +3,8 @@
 model.safetensors   weights, tied ones once
 recipe.lock.yaml    the recipe, fully expanded
 graph.svg           the picture
-tokenizer/          what came along with imported weights: the tokenizer's files, generation_config.json, config.json
+tokenizer/          the tokenizer's files, once it is trained; beside imported weights also what came along with
+                    them: generation_config.json, config.json
 manifest.json       sha256 and size of each file, seed, dtype, versions
 """
 
@@ -21,7 +22,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from blocks import BlockGraph, BuildError, Plan, Registry, __version__, compile_graph, load
+from blocks import BlockGraph, BuildError, Coder, Plan, Registry, __version__, compile_graph, load
+from blocks.tokenizer import FOLDER as TOKENIZER
 from blocks_compiler.backends.lock import lock
 from blocks_compiler.backends.module import DTYPES, build_empty
 from blocks_compiler.backends.swap import fresh_folder, recover
@@ -40,11 +42,13 @@ def write_folder(
     picture: str | None,
     registry: Registry,
     beside: Mapping[str, Path] | None = None,
+    coder: Coder | None = None,
 ) -> None:
     """Write the build folder of a model; an existing build folder is replaced in one step.
 
-    `seed` is None where the weights were not drawn from one; `beside` are files to copy, by their name in the folder.
-    Raises BuildError when `target` is something else than a build folder, and leaves it alone.
+    `seed` is None where the weights were not drawn from one; `beside` are files to copy, by their name in the folder;
+    `coder` is the tokenizer, whose files go into `tokenizer/`. Raises BuildError when `target` is something else than
+    a build folder, and leaves it alone.
     """
     check_target(target)
     plan: Plan = graph.graph["plan"]
@@ -60,6 +64,9 @@ def write_folder(
         for name, source in (beside or {}).items():
             (folder / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(source, folder / name)
+        if coder is not None:
+            (folder / TOKENIZER).mkdir(exist_ok=True)
+            coder.save(folder / TOKENIZER)
         manifest = {
             "format": FORMAT,
             "recipe": plan.name,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from blocks import Component, Plan, Registry
 from blocks.canonical import canonical
 
 
 def lock(plan: Plan, registry: Registry) -> str:
-    """The text of `recipe.lock.yaml`; it loads to the same model."""
+    """The text of `recipe.lock.yaml`; it loads to the same model, where the folder has its tokenizer beside it."""
+    if plan.tokenizer is not None:
+        plan = replace(plan, tokenizer=plan.tokenizer.kept())
     found: dict[str, str] = {}
     for component in _components(plan):
         entry = registry.find(component.kind, component.name)

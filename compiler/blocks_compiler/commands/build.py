@@ -9,6 +9,7 @@ from pathlib import Path
 from blocks import BuildError
 from blocks.command import Command
 from blocks.render import plain
+from blocks.tokenizer import coder_of
 from blocks_compiler import units
 from blocks_compiler.commands.options import add_recipe, count, plan_of
 
@@ -66,7 +67,8 @@ def run(args: Namespace) -> int:
             )
         model = build_module(graph, seed=seed, device=args.device, dtype=args.dtype)
         done(3)
-        write_folder(model, graph, target, seed=seed, picture=picture, registry=args.registry)
+        coder = coder_of(plan) if plan.tokenizer is not None and plan.tokenizer.has_files else None
+        write_folder(model, graph, target, seed=seed, picture=picture, registry=args.registry, coder=coder)
         done(4)
     for wrong in wrong_costs(model, graph, args.registry):
         print(f"warning[{wrong.code}]: {plain(wrong.message)}\n  = help: {wrong.help}", file=sys.stderr)

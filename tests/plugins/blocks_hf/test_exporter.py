@@ -42,7 +42,7 @@ def test_a_recipe_of_no_family(recipe, tmp_path, capsys):
     out = tmp_path / "out"
     assert export(recipe, "--to", "hf", "-o", out, "--seed", 4, "--dtype", "bfloat16") == 0
     assert (
-        "type       blocks, BlocksForCausalLM\ntokenizer  bytes; byte 0 ends and pads\n"
+        "type       blocks, BlocksForCausalLM\ntokenizer  byte, 256 ids; pad is 0, eos is 0\n"
         in capsys.readouterr().out
     )
     assert {path.name for path in out.iterdir()} == {
