@@ -147,7 +147,7 @@ def check_coder(plan: Plan, coder: Coder) -> None:
 
 
 def _of_build(folder: Path, registry: Registry) -> Coder:
-    from blocks.api import load
+    from blocks import load
 
     plan = load(folder / "recipe.lock.yaml").plan(registry=registry)
     files = folder / FOLDER
