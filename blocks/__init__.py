@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from blocks.api import (
         build,
         compile_graph,
+        find_build,
         from_pretrained,
         join_heads,
         load,
         report,
+        save_build,
         save_checkpoint,
         split_heads,
     )
@@ -37,7 +39,15 @@ if TYPE_CHECKING:
         TokenWise,
     )
     from blocks.cost import Cost
-    from blocks.diagnostics import BlocksError, BuildError, Diagnostic, PluginError, RecipeError, UsageError
+    from blocks.diagnostics import (
+        BlocksError,
+        BlocksWarning,
+        BuildError,
+        Diagnostic,
+        PluginError,
+        RecipeError,
+        UsageError,
+    )
     from blocks.graph import BlockGraph, Node, Port
     from blocks.hookspecs import API_VERSION, Register, hookimpl
     from blocks.importer import Importer, Rule
@@ -57,6 +67,7 @@ _HOME = {
     "B": "polynomial",
     "BlockGraph": "graph",
     "BlocksError": "diagnostics",
+    "BlocksWarning": "diagnostics",
     "BuildError": "diagnostics",
     "Call": "component",
     "Coder": "tokenizer",
@@ -95,6 +106,7 @@ _HOME = {
     "UsageError": "diagnostics",
     "build": "api",
     "compile_graph": "api",
+    "find_build": "api",
     "from_pretrained": "api",
     "hookimpl": "hookspecs",
     "join_heads": "api",
@@ -102,6 +114,7 @@ _HOME = {
     "minimum": "polynomial",
     "open_tokenizer": "tokenizer",
     "report": "api",
+    "save_build": "api",
     "save_checkpoint": "api",
     "split_heads": "api",
 }
@@ -111,6 +124,7 @@ __all__ = [
     "B",
     "BlockGraph",
     "BlocksError",
+    "BlocksWarning",
     "BuildError",
     "Call",
     "Coder",
@@ -149,6 +163,7 @@ __all__ = [
     "UsageError",
     "build",
     "compile_graph",
+    "find_build",
     "from_pretrained",
     "hookimpl",
     "join_heads",
@@ -156,6 +171,7 @@ __all__ = [
     "minimum",
     "open_tokenizer",
     "report",
+    "save_build",
     "save_checkpoint",
     "split_heads",
 ]

@@ -1,9 +1,9 @@
-"""The Python API: `load`, `compile_graph`, `build`, `from_pretrained`."""
+"""The Python API: `load`, `compile_graph`, `build`, `from_pretrained`, `find_build`, `save_build`."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,13 @@ from blocks.recipe import Recipe
 from blocks.validation import LOOKED_UP, MAX_FINDINGS, report_validation, with_stand_ins, without_unknown_keys
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from blocks.graph import BlockGraph
     from blocks.plan import Plan
     from blocks.registry import Registry
+    from blocks.tokenizer import Coder
+    from blocks_compiler.backends.manifest import Found
     from blocks_compiler.backends.report import Report
 
 
@@ -172,12 +174,14 @@ def from_pretrained(
 ) -> nn.Module:
     """The module and weights of a folder: what `blocks build` wrote, or a Hugging Face checkpoint of a known family.
 
+    Of what `blocks train` wrote, the newest checkpoint that is whole; a BlocksWarning names newer ones that are not.
     `dtype` is by default that of the weights; `ignore` names keys of config.json that are known to change nothing.
     Nothing of the folder is run, and no pickle is read. Raises
     BuildError where something is missing, damaged or not understood.
     """
     path = Path(folder)
-    if (path / "manifest.json").is_file() or not (path / "config.json").is_file():
+    run = (path / "checkpoints").is_dir()
+    if run or (path / "manifest.json").is_file() or not (path / "config.json").is_file():
         from blocks_compiler.backends.folder import load_folder
 
         return load_folder(path, device=device, dtype=dtype)
@@ -206,6 +210,46 @@ def join_heads(body: nn.Module, heads: Mapping[str, nn.Module], plan: Plan) -> n
     from blocks_compiler.backends.body import join_heads as join
 
     return join(body, heads, plan)
+
+
+def find_build(folder: str | os.PathLike[str]) -> Found:
+    """The build folder at a path, every file held against its sha256: itself, or a run's newest that is whole.
+
+    `.folder` is where it is, `.manifest` what it says of itself, `.passed_over` the newer checkpoints that are damaged,
+    and how. No torch. Raises BuildError where there is none.
+    """
+    from blocks_compiler.backends.manifest import find_build as find
+
+    return find(Path(folder))
+
+
+def save_build(
+    model: nn.Module,
+    graph: BlockGraph,
+    folder: str | os.PathLike[str],
+    *,
+    seed: int | None = None,
+    beside: Mapping[str, Path | Mapping[str, Tensor] | Callable[[Path], object]] | None = None,
+    instead: Mapping[str, Tensor] | None = None,
+    coder: Coder | None = None,
+    keep: int | None = None,
+    registry: Registry | None = None,
+) -> None:
+    """Write the build folder of a model that was built from `graph`; an existing one is replaced in one step.
+
+    `seed` is that of the weights, None where they were trained. `beside` are files to copy, tensors to write, or
+    functions that write them, by their name in the folder; `instead` are tensors to write in place of the model's;
+    `coder` is the tokenizer. Of a checkpoint of a run, RUN/checkpoints/step-N, the newest `keep` are left. A kill at
+    any point leaves the old folder or the new one. Raises BuildError where something else is in the way, OSError where
+    it cannot be written; what was there is then left as it was.
+    """
+    from blocks.registry import Registry
+    from blocks_compiler.backends.folder import write_folder
+
+    write_folder(
+        model, graph, Path(folder), seed=seed, picture=None, registry=registry or Registry.installed(),
+        beside=beside, instead=instead, coder=coder, keep=keep,
+    )  # fmt: skip
 
 
 def save_checkpoint(

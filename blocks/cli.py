@@ -9,12 +9,14 @@ import gc
 import json
 import os
 import sys
+import warnings
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Sequence
-from typing import IO, NoReturn
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import IO, Any, NoReturn
 
 from blocks import __version__
-from blocks.diagnostics import BlocksError, BuildError, UsageError
+from blocks.diagnostics import BlocksError, BlocksWarning, BuildError, UsageError
 from blocks.registry import Entry, Registry
 from blocks.render import plain, render
 from blocks.suggest import did_you_mean
@@ -49,7 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     ):  # a program of its own: the graph of a deep model is many objects, and none of them garbage
         gc.set_threshold(100_000, 20, 50)
     try:
-        return _run(arguments)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", BlocksWarning)
+            warnings.showwarning = partial(_show, warnings.showwarning)
+            return _run(arguments)
     except BlocksError as error:
         _complain(error, as_json="--json" in arguments)
         return error.exit_code
@@ -78,6 +83,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         help = "this is a mistake in blocks or in a plugin; BLOCKS_TRACEBACK=1 shows where"
         _complain(BuildError.of("B0900", reason, help=help), as_json="--json" in arguments)
         return 1
+
+
+def _show(show: Callable[..., None], message: Warning | str, *about: Any, **options: Any) -> None:
+    """Print a warning of ours as a line, and others as Python does."""
+    if isinstance(message, BlocksWarning):
+        print(f"warning: {plain(str(message))}", file=sys.stderr)
+    else:
+        show(message, *about, **options)
 
 
 def _run(arguments: list[str]) -> int:

@@ -97,6 +97,10 @@ class BlocksError(Exception):
         return render(self.diagnostics, self.sources)
 
 
+class BlocksWarning(UserWarning):
+    """Something that went otherwise than asked, and stops nothing; the program prints it as a line on stderr."""
+
+
 class RecipeError(BlocksError):
     """The recipe is wrong."""
 

@@ -106,13 +106,17 @@ class Tokenizer(Component):
 def open_tokenizer(source: str | os.PathLike[str], *, registry: Registry | None = None) -> Coder:
     """The coder of a build folder, or of a folder or file with a tokenizer.json or a sentencepiece model.
 
-    In a build folder the lock file says which tokenizer it is, and `tokenizer/` holds its files, where it has some.
+    Of a run's folder, that of its newest checkpoint. In a build folder the lock file says which tokenizer it is, and `tokenizer/` holds its files, where it has some.
     Raises BuildError where there is none, or where it has more ids than the recipe has.
     """
     from blocks.registry import Registry
 
     path = Path(source)
     registry = registry or Registry.installed()
+    if (path / "checkpoints").is_dir():
+        from blocks import find_build
+
+        path = find_build(path).folder
     if (path / "recipe.lock.yaml").is_file():
         return _of_build(path, registry)
     if not path.is_file() and not has_files(path):

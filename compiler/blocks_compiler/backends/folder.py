@@ -10,27 +10,51 @@ manifest.json       sha256 and size of each file, seed, dtype, versions
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import json
+import os
+import re
 import shutil
-from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
-from typing import Any
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
-from blocks import BlockGraph, BuildError, Coder, Plan, Registry, __version__, compile_graph, load
+from blocks import (
+    BlockGraph,
+    BlocksWarning,
+    BuildError,
+    Coder,
+    Plan,
+    Registry,
+    __version__,
+    compile_graph,
+    load,
+)
 from blocks.tokenizer import FOLDER as TOKENIZER
 from blocks_compiler.backends.lock import lock
-from blocks_compiler.backends.module import DTYPES, build_empty
+from blocks_compiler.backends.manifest import (
+    CHECKPOINTS,
+    FORMAT,
+    LOCK,
+    MANIFEST,
+    WEIGHTS,
+    damaged,
+    describe,
+    find_build,
+    prune,
+)
+from blocks_compiler.backends.module import build_empty
 from blocks_compiler.backends.swap import fresh_folder, recover
 from blocks_compiler.backends.write import check_output
 
-WEIGHTS, LOCK, PICTURE, MANIFEST = "model.safetensors", "recipe.lock.yaml", "graph.svg", "manifest.json"
-FORMAT = 1
+PICTURE = "graph.svg"
+Beside = Path | Mapping[str, Tensor] | Callable[[Path], object]
+"""A file to copy, tensors to write, or what writes a file, or a folder that it makes, at a path."""
 
 
 def write_folder(
@@ -41,29 +65,38 @@ def write_folder(
     seed: int | None,
     picture: str | None,
     registry: Registry,
-    beside: Mapping[str, Path] | None = None,
+    beside: Mapping[str, Beside] | None = None,
+    instead: Mapping[str, Tensor] | None = None,
     coder: Coder | None = None,
+    keep: int | None = None,
 ) -> None:
     """Write the build folder of a model; an existing build folder is replaced in one step.
 
-    `seed` is None where the weights were not drawn from one; `beside` are files to copy, by their name in the folder;
-    `coder` is the tokenizer, whose files go into `tokenizer/`. Raises BuildError when `target` is something else than
-    a build folder, and leaves it alone.
+    `seed` is None where the weights were not drawn from one; `beside` are files to copy, tensors to write, or what
+    writes them, by their name in the folder; `instead` are tensors to write in place of parameters of the model;
+    `coder` is the tokenizer, whose files go into `tokenizer/`. `keep` is how many of the checkpoints of its run are
+    left where the folder is one. Raises BuildError when `target` is something else than a build folder, OSError when
+    it cannot be written, and leaves what was there.
     """
     check_target(target)
     plan: Plan = graph.graph["plan"]
-    weights = {name: value.detach().contiguous() for name, value in model.named_parameters()}
+    weights = {name: value.detach() for name, value in model.named_parameters()} | dict(instead or {})
     weights |= {
         name: value for name, value in model.state_dict().items() if name in dict(model.named_buffers())
     }
     with fresh_folder(target) as folder:
-        save_file({name: value.cpu() for name, value in weights.items()}, folder / WEIGHTS, {"format": "pt"})
+        save_tensors(weights, folder / WEIGHTS)
         (folder / LOCK).write_text(lock(plan, registry), encoding="utf-8")
         if picture is not None:
             (folder / PICTURE).write_text(picture, encoding="utf-8")
         for name, source in (beside or {}).items():
             (folder / name).parent.mkdir(exist_ok=True)
-            shutil.copyfile(source, folder / name)
+            if isinstance(source, Path):
+                shutil.copyfile(source, folder / name)
+            elif isinstance(source, Mapping):
+                save_tensors(source, folder / name)
+            else:
+                source(folder / name)
         if coder is not None:
             (folder / TOKENIZER).mkdir(exist_ok=True)
             coder.save(folder / TOKENIZER)
@@ -75,12 +108,14 @@ def write_folder(
             "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
             "versions": {"blocks-dsl": __version__, "torch": torch.__version__},
             "files": {
-                path.relative_to(folder).as_posix(): _describe(path)
+                path.relative_to(folder).as_posix(): describe(path)
                 for path in sorted(folder.rglob("*"))
                 if path.is_file()
             },
         }
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    if keep is not None and target.parent.name == CHECKPOINTS:
+        prune(target.parent.parent, keep)
 
 
 def check_target(target: Path) -> None:
@@ -103,58 +138,42 @@ def check_target(target: Path) -> None:
 def load_folder(folder: Path, *, device: str = "cpu", dtype: str | None = None) -> nn.Module:
     """The model of a build folder with its weights, as they are or converted to `dtype`.
 
-    Raises BuildError when the folder is missing or damaged.
+    Of a run, that of the newest checkpoint that is whole, with a warning of newer ones that are not. Raises BuildError
+    when the folder is missing or damaged.
     """
-    recover(folder.absolute())
-    manifest = _read_manifest(folder)
-    dtype = dtype or manifest["dtype"]
+    found = find_build(folder)
+    for passed, reason in found.passed_over:
+        message = f"{passed.name} is passed over, {found.folder.name} is read: {reason}"
+        warnings.warn(BlocksWarning(message), stacklevel=3)
+    folder, dtype = found.folder, dtype or found.manifest["dtype"]
     graph = compile_graph(load(folder / LOCK), device=device, dtype=dtype)
     model = build_empty(graph, device=device, dtype=dtype)
     try:
         weights = load_file(folder / WEIGHTS, device=device)
     except (SafetensorError, OSError) as error:
-        raise _damaged(folder, f"{WEIGHTS}: {error}") from None
+        raise damaged(folder, f"{WEIGHTS}: {error}") from None
     own = {name for name, _ in model.named_parameters()} | {name for name, _ in model.named_buffers()}
     wrong = sorted(own ^ weights.keys())
     state = model.state_dict()
     wrong += sorted(n for n in own & weights.keys() if state[n].shape != weights[n].shape)
     if wrong:
-        raise _damaged(folder, f"{WEIGHTS} does not fit the recipe at {', '.join(wrong[:5])}")
+        raise damaged(folder, f"{WEIGHTS} does not fit the recipe at {', '.join(wrong[:5])}")
     model.load_state_dict(weights, strict=False)
     return model
 
 
-def _read_manifest(folder: Path) -> Mapping[str, Any]:
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors as safetensors, each with memory of its own. Raises OSError, of a full disk for instance."""
+    written = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    taken: set[int] = set()
+    for name, value in written.items():
+        storage = value.untyped_storage()
+        if value.nbytes and (storage.data_ptr() in taken or storage.nbytes() != value.nbytes):
+            written[name] = value.clone()
+        taken.add(written[name].untyped_storage().data_ptr())
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        files = dict(manifest["files"])
-    except FileNotFoundError:
-        raise BuildError.of(
-            "B0801",
-            f"{folder} is not a build folder: it has no {MANIFEST}",
-            help="blocks build RECIPE -o DIR",
-        ) from None
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise _damaged(folder, f"{MANIFEST}: {error}") from None
-    if (
-        manifest.get("format") != FORMAT
-        or manifest.get("dtype") not in DTYPES
-        or not {WEIGHTS, LOCK} <= files.keys()
-    ):
-        raise _damaged(folder, f"{MANIFEST} has another format")
-    for name, wanted in files.items():
-        path = folder / name
-        inside = PurePosixPath(name)
-        outside = inside.is_absolute() or ".." in inside.parts or "\\" in name
-        if outside or not path.is_file() or _describe(path) != wanted:
-            raise _damaged(folder, f"{name} is missing or not what was written")
-    return dict(manifest)
-
-
-def _damaged(folder: Path, reason: str) -> BuildError:
-    return BuildError.of("B0804", f"{folder} is damaged: {reason}", help="build it again")
-
-
-def _describe(path: Path) -> dict[str, Any]:
-    with path.open("rb") as stream:
-        return {"sha256": hashlib.file_digest(stream, "sha256").hexdigest(), "bytes": path.stat().st_size}
+        save_file(written, path, {"format": "pt"})
+    except SafetensorError as error:  # as which it reports those of the system, too: (os error 28)
+        found = re.search(r"\(os error (\d+)\)", str(error))
+        number = int(found[1]) if found else errno.EIO
+        raise OSError(number, os.strerror(number) if found else str(error), str(path)) from error

@@ -12,9 +12,8 @@ from torch import nn
 
 from blocks import BlockGraph, BuildError, Component, Plan, Sizes
 from blocks.canonical import canonical
+from blocks_compiler.backends.manifest import DTYPES
 from blocks_compiler.backends.source import Source, generate, generate_component
-
-DTYPES = ("float32", "float64", "bfloat16", "float16")
 
 
 def build_module(

@@ -25,7 +25,7 @@ def fresh_folder(target: Path) -> Iterator[Path]:
     """
     target = target.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(target)
+    remove_leftovers(target.parent, target.name)
     folder = target.parent / f".{target.name}.new-{os.getpid()}-{secrets.token_hex(4)}"
     folder.mkdir()
     try:
@@ -54,14 +54,21 @@ def flush(path: Path) -> None:
 
 
 def replace(new: Path, target: Path) -> None:
-    """Put folder `new` at `target`. What stood there is at `new` afterwards, for the caller to remove."""
+    """Put folder `new` at `target`. What stood there is gone, or at `new` for the caller to remove."""
     if not target.exists():
         new.rename(target)
     elif not _exchange(new, target):
         aside = target.parent / f".{target.name}.old-{os.getpid()}-{secrets.token_hex(4)}"
         target.rename(aside)
-        new.rename(target)
-        aside.rename(new)
+        try:
+            new.rename(target)
+        except OSError:
+            aside.rename(target)
+            raise
+        try:
+            aside.rename(new)
+        except OSError:
+            shutil.rmtree(aside, ignore_errors=True)
     flush(target.parent)
 
 
@@ -92,9 +99,16 @@ def _exchange(a: Path, b: Path) -> bool:
     raise OSError(error, os.strerror(error), str(b))
 
 
-def _remove_leftovers(target: Path) -> None:
-    """Remove the unfinished folders of processes that are gone."""
-    for folder in target.parent.glob(f".{target.name}.new-*"):
+def remove_folder(folder: Path) -> None:
+    """Remove a folder so that a kill leaves it whole or gone, or a leftover."""
+    gone = folder.parent / f".{folder.name}.new-{os.getpid()}-{secrets.token_hex(4)}"
+    folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def remove_leftovers(parent: Path, name: str = "*") -> None:
+    """Remove the unfinished folders of processes that are gone, of one name or of all."""
+    for folder in parent.glob(f".{name}.new-*"):
         process = folder.name.rpartition(".new-")[2].partition("-")[0]
         if process.isdigit() and not _alive(int(process)):
             shutil.rmtree(folder, ignore_errors=True)

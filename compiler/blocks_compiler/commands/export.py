@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from blocks import BuildError, UsageError, from_pretrained, load
+from blocks import BuildError, UsageError, find_build, from_pretrained, load
 from blocks.command import Command
 from blocks.exporter import Exporter, Exporting
+from blocks_compiler.backends.manifest import is_run
 from blocks_compiler.commands.options import add_recipe, count, plan_of
 
 
@@ -60,7 +61,7 @@ def _exporting(args: Namespace, step: Callable[[str], None]) -> Exporting:
             )
         model = from_pretrained(folder, dtype=args.dtype, registry=args.registry)
         plan = load(str(model.recipe)).plan(registry=args.registry)
-        beside = folder / "tokenizer"
+        beside = find_build(folder).folder / "tokenizer" if is_run(folder) else folder / "tokenizer"
         return Exporting(model.eval(), plan, args.registry, beside if beside.is_dir() else None, step)
     from blocks_compiler import compile_plan
     from blocks_compiler.backends.module import build_module

@@ -1,0 +1,1 @@
+"""Training: objectives, data, optimizers, the loop and its checkpoints."""
