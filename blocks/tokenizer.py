@@ -106,8 +106,9 @@ class Tokenizer(Component):
 def open_tokenizer(source: str | os.PathLike[str], *, registry: Registry | None = None) -> Coder:
     """The coder of a build folder, or of a folder or file with a tokenizer.json or a sentencepiece model.
 
-    Of a run's folder, that of its newest checkpoint. In a build folder the lock file says which tokenizer it is, and `tokenizer/` holds its files, where it has some.
-    Raises BuildError where there is none, or where it has more ids than the recipe has.
+    Of a run's folder, that of its newest checkpoint. In a build folder the lock file says which tokenizer it is, and
+    `tokenizer/` holds its files, where it has some. Raises BuildError where there is none, or where it has more ids
+    than the recipe has.
     """
     from blocks.registry import Registry
 
