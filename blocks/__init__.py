@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         save_checkpoint,
         split_heads,
     )
+    from blocks.auxiliary import Auxiliary
     from blocks.component import (
         Call,
         Complaint,
@@ -54,16 +55,21 @@ if TYPE_CHECKING:
     from blocks.input import Input
     from blocks.inside import Inside, Op
     from blocks.kernel import Kernel, Target
+    from blocks.objective import Objective
+    from blocks.optimizer import Optimizer
     from blocks.plan import Plan
     from blocks.polynomial import B, D, Polynomial, S, T, minimum
     from blocks.recipe import Recipe
     from blocks.registry import Registry
+    from blocks.schedule import Schedule
     from blocks.tokenizer import Coder, Tokenizer, open_tokenizer
+    from blocks.training import PlannedTraining, Training
 
 __version__ = "0.1.0"
 
 _HOME = {
     "API_VERSION": "hookspecs",
+    "Auxiliary": "auxiliary",
     "B": "polynomial",
     "BlockGraph": "graph",
     "BlocksError": "diagnostics",
@@ -78,15 +84,18 @@ _HOME = {
     "Diagnostic": "diagnostics",
     "Embedding": "component",
     "Head": "component",
-    "Input": "input",
     "Importer": "importer",
+    "Input": "input",
     "Inside": "inside",
     "Kernel": "kernel",
     "Mixer": "component",
     "Node": "graph",
     "Norm": "component",
+    "Objective": "objective",
     "Op": "inside",
+    "Optimizer": "optimizer",
     "Plan": "plan",
+    "PlannedTraining": "training",
     "PluginError": "diagnostics",
     "Polynomial": "polynomial",
     "Port": "graph",
@@ -97,12 +106,14 @@ _HOME = {
     "Registry": "registry",
     "Rule": "importer",
     "S": "polynomial",
+    "Schedule": "schedule",
     "Score": "component",
     "Sizes": "component",
     "T": "polynomial",
     "Target": "kernel",
     "TokenWise": "component",
     "Tokenizer": "tokenizer",
+    "Training": "training",
     "UsageError": "diagnostics",
     "build": "api",
     "compile_graph": "api",
@@ -121,6 +132,7 @@ _HOME = {
 
 __all__ = [
     "API_VERSION",
+    "Auxiliary",
     "B",
     "BlockGraph",
     "BlocksError",
@@ -142,8 +154,11 @@ __all__ = [
     "Mixer",
     "Node",
     "Norm",
+    "Objective",
     "Op",
+    "Optimizer",
     "Plan",
+    "PlannedTraining",
     "PluginError",
     "Polynomial",
     "Port",
@@ -154,12 +169,14 @@ __all__ = [
     "Registry",
     "Rule",
     "S",
+    "Schedule",
     "Score",
     "Sizes",
     "T",
     "Target",
     "TokenWise",
     "Tokenizer",
+    "Training",
     "UsageError",
     "build",
     "compile_graph",

@@ -2,7 +2,7 @@
 
 B01 reading YAML, B02 keys and structure, B03 values, sizes and expressions, B04 layouts and overrides,
 B05 sentences, B06 plugins and names, B07 graph, shapes and capabilities, B08 files, folders and commands,
-B10 checkpoints of other libraries, B11 exports.
+B10 checkpoints of other libraries, B11 exports, B12 tokenizers, B13 the section that says how to train.
 
 One file in spite of its length: it is a table, read by code.
 """
@@ -1038,5 +1038,61 @@ CODES: dict[str, Code] = {
         "Text is UTF-8. Bytes that are something else, and halves of surrogate pairs, stand for no character.",
         wrong="a file saved as UTF-16",
         right="the same file saved as UTF-8",
+    ),
+    # B13: training
+    "B1301": Code(
+        "training without something that it needs",
+        "An objective says what is learnt, an optimizer how, a schedule at which rate: none of them can be `none`. A "
+        "rate that stays as it is is the schedule `constant`.",
+        wrong="train: {schedule: none}",
+        right="train: {schedule: constant}",
+    ),
+    "B1302": Code(
+        "rows that cannot be divided",
+        "`batch` counts the rows of an optimizer step, all processes and accumulated parts together, and `accumulate` "
+        "says in how many equal parts they are computed.",
+        wrong="train: {batch: 12, accumulate: 5}",
+        right="train: {batch: 12, accumulate: 4}",
+    ),
+    "B1303": Code(
+        "rows that cannot go on",
+        "With `carry` each row goes on where it stopped in the step before, so it is a piece of a stream.",
+        wrong="train: {carry: true, packing: documents}",
+        right="train: {carry: true, packing: stream}",
+    ),
+    "B1304": Code(
+        "rows longer than the positions",
+        "Learned positions have a row of their table for each token, and `context` is the number of tokens that the "
+        "model reads at once.",
+        wrong="train: {context: 2048}\n...\n  - position: {learned: {max_len: 1024}}",
+        right="train: {context: 1024}\n...\n  - position: {learned: {max_len: 1024}}",
+    ),
+    "B1305": Code(
+        "rows that a block cannot read",
+        "Packed documents touch each other in nothing only where every block keeps them apart, and padding changes "
+        "nothing only where every block takes a mask.",
+        wrong="train: {packing: documents}\n...\n  writer: {mixer: bahdanau, memory: encoder}",
+        right="train: {packing: padded}\n...\n  writer: {mixer: bahdanau, memory: encoder}",
+    ),
+    "B1306": Code(
+        "a state that cannot be carried",
+        "With `carry` a state goes on from batch to batch, for as long as training lasts. That of attention grows with "
+        "every token, and learned positions come to their end; recurrent states and windows stay as they are.",
+        wrong="train: {carry: true}\n...\n  attention: {mixer: multi_head}",
+        right="train: {carry: true}\n...\n  memory: {mixer: gru}",
+    ),
+    "B1307": Code(
+        "a schedule that does not fit its steps",
+        "Warm-up, decay and milestones are steps of one training, and have to fit into it. A number below 1 is a share "
+        "of the steps, and fits any number of them.",
+        wrong="train: {steps: 100, schedule: {cosine: {warmup: 2000}}}",
+        right="train: {steps: 100, schedule: {cosine: {warmup: 0.01}}}",
+    ),
+    "B1308": Code(
+        "a model that cannot be trained for this",
+        "An objective asks something of the model: next_token needs a head over the vocabulary and blocks that see the "
+        "past alone, load_balance a mixture of experts.",
+        wrong="train: {auxiliary: {load_balance: 0.01}}\n...\n  ffn: {mixer: mlp}",
+        right="train: {auxiliary: {load_balance: 0.01}}\n...\n  ffn: {mixer: moe}",
     ),
 }

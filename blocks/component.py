@@ -2,7 +2,8 @@
 
 A declaration is a frozen Pydantic model and knows no torch. Its `module` names the `nn.Module` that runs it;
 that module is imported on build, never before. One class a kind: `Mixer` (and `TokenWise`), `Norm`, `Position`,
-`Embedding`, `Head`, `Score`; and `Tokenizer` in its own file.
+`Embedding`, `Head`, `Score`; in files of their own `Tokenizer`, and what trains: `Objective`, `Optimizer`,
+`Schedule`, `Auxiliary`.
 """
 
 from __future__ import annotations
@@ -117,6 +118,11 @@ class Component(BaseModel):
     def out_width(self, width: int) -> int:
         """Channels of the output for an input of `width` channels. Called on bound components."""
         return width
+
+    def longest(self) -> int | None:
+        """The most tokens that a sequence may have; None: there is no end. By default what its slots say."""
+        limits = [inner.longest() for inner in self.slots().values()]
+        return min((limit for limit in limits if limit is not None), default=None)
 
     def share_group(self) -> str | None:
         """The name of the group whose members are one and the same set of parameters; None: they are its own."""

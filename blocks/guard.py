@@ -5,6 +5,7 @@ Both happen where a class is loaded (`Entry.examine`), so that no caller of a ho
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -36,6 +37,10 @@ def _are_adjectives(value: Any) -> bool:
     )
 
 
+def _are_complaints(value: Any) -> bool:
+    return all(isinstance(one, Complaint) for one in value)
+
+
 def _is_cost(value: Any) -> bool:
     if not isinstance(value, Cost):
         return False
@@ -62,7 +67,7 @@ ATTRIBUTES: Mapping[str, tuple[Test, str]] = {
 """Attribute of a class -> whether a value of it will do, and what would."""
 
 HOOKS: Mapping[str, tuple[Test, str]] = {
-    "check": (lambda value: all(isinstance(one, Complaint) for one in value), "Complaints"),
+    "check": (_are_complaints, "Complaints"),
     "bind": (lambda value: isinstance(value, Component), "a component"),
     "reading": (lambda value: isinstance(value, Component), "a component"),
     "borrowing": (lambda value: isinstance(value, Component), "a component"),
@@ -77,9 +82,17 @@ HOOKS: Mapping[str, tuple[Test, str]] = {
     "inside": (lambda value: value is None or isinstance(value, Inside), "an Inside or None"),
     "shape": (lambda value: isinstance(value, tuple), "a tuple of axes"),
     "table": (_is_table, "rows and columns, or None"),
+    "longest": (lambda value: value is None or _is_number(value), "a positive whole number or None"),
+    "check_plan": (_are_complaints, "Complaints"),
+    "check_steps": (_are_complaints, "Complaints"),
+    "factor": (lambda value: type(value) in (int, float) and math.isfinite(value), "a finite number"),
+    "options": (lambda value: isinstance(value, Mapping), "a mapping of options"),
     "ties": (lambda value: isinstance(value, Mapping), "a mapping of parameters"),
 }
 """Method of a component -> whether what it returned will do, and what would."""
+
+CHECKS = ("check", "check_plan", "check_steps")
+"""Those that yield, or give nothing at all."""
 
 
 def guard(cls: type[Component], kind: str, name: str, title: str, distribution: str) -> None:
@@ -98,7 +111,7 @@ def guard(cls: type[Component], kind: str, name: str, title: str, distribution: 
     for hook, (test, wanted) in HOOKS.items():
         owner = next((base for base in cls.__mro__ if hook in base.__dict__), Component)
         method = owner.__dict__.get(hook)
-        if owner.__module__ == Component.__module__ or hasattr(method, "_blocks_guards"):
+        if owner.__module__.partition(".")[0] == "blocks" or hasattr(method, "_blocks_guards"):
             continue
         if isfunction(method):
             setattr(cls, hook, _guarded(method, hook, test, wanted, here, distribution))
@@ -115,7 +128,7 @@ def _guarded(
     def called(*args: Any, **kwargs: Any) -> Any:
         try:
             found = method(*args, **kwargs)
-            if hook == "check":
+            if hook in CHECKS:
                 found = [] if found is None else list(found)
         except BlocksError:
             raise
@@ -129,7 +142,7 @@ def _guarded(
             good = False
         if not good:
             raise refusal(f"returns {_short(found)}, not {wanted}")
-        return iter(found) if hook == "check" else found
+        return iter(found) if hook in CHECKS else found
 
     called._blocks_guards = True  # type: ignore[attr-defined]
     return called

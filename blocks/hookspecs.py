@@ -58,7 +58,22 @@ def register_heads(register: Register) -> None:
 
 @hookspec
 def register_objectives(register: Register) -> None:
-    """Objectives: what a model is trained for."""
+    """Objectives: `Objective` classes, what a model is trained for."""
+
+
+@hookspec
+def register_auxiliaries(register: Register) -> None:
+    """Auxiliaries: `Auxiliary` classes, losses beside the objective."""
+
+
+@hookspec
+def register_optimizers(register: Register) -> None:
+    """Optimizers: `Optimizer` classes, what a gradient does to the weights."""
+
+
+@hookspec
+def register_schedules(register: Register) -> None:
+    """Schedules: `Schedule` classes, how the learning rate moves."""
 
 
 @hookspec

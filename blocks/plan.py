@@ -15,6 +15,7 @@ from blocks.blocktype import BlockType, Layer
 from blocks.component import Component, Embedding, Position
 from blocks.diagnostics import RecipeError
 from blocks.names import is_reserved, is_reserved_key
+from blocks.plan_training import TrainingPlanner
 from blocks.planned import Plan, PlannedStage, PlannedStream
 from blocks.recipe import Recipe, Stack, Stage
 from blocks.registry import Registry
@@ -62,6 +63,26 @@ class _Planner:
                 help=help,
             )
         self._check_plugins()
+        training = self._training()
+        read = resolver.start_again()
+        plan = self._model(tokenizer)
+        found = resolver.start_again()
+        for problems in (read, found):
+            resolver.problems.extend(problems.diagnostics)
+        return (
+            replace(plan, training=training.fit(plan)) if plan is not None and training is not None else plan
+        )
+
+    def _training(self) -> TrainingPlanner | None:
+        """The section that says how to train, read as far as it needs no model; None where there is none."""
+        if self.written.train is None:
+            return None
+        planner = TrainingPlanner(self.written.train, self.resolver)
+        planner.read()
+        return planner
+
+    def _model(self, tokenizer: Tokenizer | None) -> Plan | None:
+        resolver = self.resolver
         recipe = self._expanded()
         tokenizer = resolver.checked_tokenizer(tokenizer)
         self._check_vocabulary(tokenizer)
@@ -76,8 +97,8 @@ class _Planner:
         shares = [*layer_shares([layer for stage in _stages(streams) for layer in stage.layers])]
         shares += group_shares(_stages(streams), resolver)
         plan = Plan(
-            recipe.recipe, recipe.about, resolver.sizes, tuple(streams), tokenizer, written, recipe,
-            resolver.aliases, tuple(shares), vocabulary,
+            recipe.recipe, recipe.about, resolver.sizes, tuple(streams), tokenizer, self.written, recipe,
+            resolver.aliases, tuple(shares), vocabulary, registry=resolver.registry,
         )  # fmt: skip
         self._check_budget(plan)
         return plan
@@ -87,6 +108,7 @@ class _Planner:
         resolver = self.resolver
         found = resolver.start_again()
         resolver.stand_in()
+        self._training()
         recipe = self._expanded()
         if recipe is not None:
             self._vocabulary(recipe, self._streams(recipe))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from blocks.blocktype import BlockType, Layer
 from blocks.component import Component, Embedding, Sizes
@@ -13,7 +15,11 @@ from blocks.input import TOKENS, Input
 from blocks.recipe import Recipe
 from blocks.shares import Share
 from blocks.tokenizer import Tokenizer
+from blocks.training import PlannedTraining
 from blocks.validation import Path
+
+if TYPE_CHECKING:
+    from blocks.registry import Registry
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -84,6 +90,20 @@ class Plan:
     shares: tuple[Share, ...] = ()
     vocabulary: Mapping[str, BlockType] = field(default_factory=dict)
     """Every entry of `blocks:`, as it is used first."""
+    training: PlannedTraining | None = None
+    """The recipe's `train:` section; None where it has none."""
+    registry: Registry | None = field(default=None, repr=False)
+    """Where its names were looked up."""
+
+    @cached_property
+    def train(self) -> PlannedTraining:
+        """How it is trained: what the recipe says, and the defaults for the rest, or for all of it.
+
+        Raises RecipeError where the recipe has no such section and the defaults do not fit this model.
+        """
+        from blocks.plan_training import usual_training
+
+        return self.training if self.training is not None else usual_training(self)
 
     @property
     def stages(self) -> tuple[PlannedStage, ...]:

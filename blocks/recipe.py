@@ -1,4 +1,4 @@
-"""A recipe as written: the vocabulary (`blocks:`) and the sentence (`model:`).
+"""A recipe as written: the vocabulary (`blocks:`), the sentence (`model:`), and how it is trained (`train:`).
 
 The models here hold what a person wrote, with names and expressions unresolved; `blocks.plan` turns them into
 components. The same classes are the Python API: `Recipe(recipe="tiny", d_model=64, …)`.
@@ -6,35 +6,23 @@ components. The same classes are the Python API: `Recipe(recipe="tiny", d_model=
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
+
+from blocks.training import Training
+from blocks.values import NAME, Gain, Number, Slot, Strict
 
 if TYPE_CHECKING:
     from blocks.plan import Plan
     from blocks.reader import Document
 
-MAX_SIZE = 10**12
-
-Number: TypeAlias = Union[Annotated[int, Field(ge=0, le=MAX_SIZE)], Annotated[str, Field(max_length=1000)]]  # noqa: UP007
-"""A size: an integer, or an expression over declared names such as `4 * d_model` or `32k`."""
-Slot: TypeAlias = Union[str, dict[str, dict[str, Any]]]  # noqa: UP007
-"""A choice: a registered name, or `{name: {option: value}}`."""
-Gain: TypeAlias = (
-    Annotated[int, Field(ge=-MAX_SIZE, le=MAX_SIZE)] | float | Annotated[str, Field(max_length=1000)]
-)
-"""A factor: a number, or an expression over declared names such as `1 / sqrt(depth)`."""
 Residual: TypeAlias = Literal["pre", "post", "sandwich", "none"]
 Join: TypeAlias = Literal["sum", "mean", "concat"]
-NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}$"
 STREAM_NAME = r"^[a-z][a-z0-9_]{0,39}$"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Around(_Strict):
+class Around(Strict):
     """What stands around a mixer. A stack says it for all its blocks, a block for itself."""
 
     norm: Slot | None = Field(default=None, description="norm before the mixer, or after the sum in `post`")
@@ -132,7 +120,7 @@ class Stack(Around):
 STAGES = ("embed", "position", "stack", "norm", "head", "heads")
 
 
-class Stage(_Strict):
+class Stage(Strict):
     """One step of the model's pipeline: a mapping of exactly one key."""
 
     embed: Slot | None = Field(default=None, description="embedding")
@@ -169,7 +157,7 @@ Stages: TypeAlias = Annotated[list[Stage], Field(min_length=1, max_length=1000)]
 """A pipeline, in order."""
 
 
-class Recipe(_Strict):
+class Recipe(Strict):
     """An architecture, as a person writes it down.
 
     Raises pydantic.ValidationError for a wrong structure when made in Python; `blocks.load` turns the same
@@ -203,6 +191,7 @@ class Recipe(_Strict):
         | Stages
         | Annotated[dict[Annotated[str, Field(pattern=STREAM_NAME)], Stages], Field(min_length=1)]
     ) = Field(description="a sentence, the stages of the pipeline, or several streams by name")
+    train: Training | None = Field(default=None, description="how it is trained; no part of the architecture")
 
     _document: Document | None = PrivateAttr(default=None)
 

@@ -34,6 +34,9 @@ KINDS = {
     "score": "scores",
     "head": "heads",
     "objective": "objectives",
+    "auxiliary": "auxiliaries",
+    "optimizer": "optimizers",
+    "schedule": "schedules",
     "tokenizer": "tokenizers",
     "kernel": "kernels",
     "pass": "passes",
@@ -44,8 +47,10 @@ KINDS = {
 """Kind of component -> the plural in its hook's name."""
 
 KIND_OF_HOOK = {f"register_{plural}": kind for kind, plural in KINDS.items()}
-COMPONENTS = ("mixer", "embedding", "position", "norm", "score", "head", "tokenizer")
-"""Kinds whose objects are classes of `blocks.component`, each knowing its kind."""
+TRAINING = ("objective", "auxiliary", "optimizer", "schedule")
+"""Kinds of what the `train:` section names."""
+COMPONENTS = ("mixer", "embedding", "position", "norm", "score", "head", "tokenizer", *TRAINING)
+"""Kinds whose objects are component classes, each knowing its kind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import ValidationError
 
-from blocks.component import Component, Sizes
+from blocks.component import Complaint, Component, Sizes
 from blocks.diagnostics import PluginError
 from blocks.expressions import ExpressionError, evaluate, is_name, resolve
-from blocks.recipe import MAX_SIZE, Recipe
+from blocks.recipe import Recipe
 from blocks.registry import Registry
 from blocks.reporting import Reporter
 from blocks.tokenizer import Tokenizer
 from blocks.validation import Path, report_validation
+from blocks.values import MAX_SIZE
 
 TOKENIZER: Path = ("tokenizer",)
 
@@ -238,12 +239,30 @@ class Resolver(Reporter):
         except Exception as error:
             error.add_note(f"in {component.kind} {component.name!r} of {type(component).__module__}")
             raise
+        self.complain(component, complaints, at, name_at, width=sizes.d_model)
+        return None if complaints else component.bind(sizes)
+
+    def complain(
+        self,
+        component: Component,
+        complaints: Iterable[Complaint],
+        at: Path,
+        name_at: Path,
+        *,
+        width: int | None = None,
+        owner: Path = (),
+    ) -> None:
+        """Report complaints about the options at `at`, or where the component is named.
+
+        `width` is the one that the component was checked at; `owner` is the path of what its slot belongs to, whose
+        keys a complaint may name beside the component's own.
+        """
         for wrong in complaints:
             place = self._place(component, at, wrong.field)
             related = tuple(
-                (self._place_beside(component, at, wrong.field, name), f"{name} is set here")
+                (self._place_beside(component, at, wrong.field, name, owner), f"{name} is set here")
                 for name in wrong.related
-                if name != "d_model" or sizes.d_model == self.sizes.d_model
+                if name != "d_model" or width in (None, self.sizes.d_model)
             )
             self.report(
                 wrong.code,
@@ -253,7 +272,6 @@ class Resolver(Reporter):
                 help=wrong.help,
                 related=related,
             )
-        return None if complaints else component.bind(sizes)
 
     def _place(self, component: Component, at: Path, field: str) -> Path | None:
         """The path of an option, `position.theta` for one of a slot; as much of it as is written, None if nothing."""
@@ -269,12 +287,12 @@ class Resolver(Reporter):
             path = path[:-1]
         return path if len(path) > len(at) else None
 
-    def _place_beside(self, component: Component, at: Path, field: str, name: str) -> Path:
-        """The path of another option than `field`: of the same slot, of the block, or of the recipe."""
+    def _place_beside(self, component: Component, at: Path, field: str, name: str, owner: Path) -> Path:
+        """The path of another option than `field`: of the same slot, of the block, of the owner, or of the recipe."""
         place = self._place(component, at, field[: field.rfind(".") + 1] + name)
         if place is not None and place[-1] == name:
             return place
-        return (*at, name) if self.written((*at, name)) else (name,)
+        return next((path for path in ((*at, name), (*owner, name)) if self.written(path)), (name,))
 
 
 def _is_number(value: Any) -> bool:

@@ -109,7 +109,7 @@ def with_stand_ins(error: ValidationError, value: Any) -> tuple[Any, bool]:
         if not isinstance(owner, dict):
             continue
         key = str(path[-1])
-        if detail["type"] == "literal_error":
+        if detail["type"] == "literal_error" or path[0] == "train":  # where every key has a default
             owner.pop(key, None)
         elif detail["type"] == "string_pattern_mismatch" or path == ("recipe",):
             owner[key] = "unnamed"

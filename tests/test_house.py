@@ -71,7 +71,7 @@ CODE = {
         "from blocks import Registry\n"
         "registry = Registry.installed(plugins=False)\n"
         "for entry in registry.entries:\n"
-        "    entry.kind in ('command', 'exporter', 'objective') or entry.load()"
+        "    entry.kind in ('command', 'exporter') or entry.load()"
     ),
 }  # fmt: skip
 

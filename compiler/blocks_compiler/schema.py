@@ -19,9 +19,10 @@ from pydantic.fields import FieldInfo
 
 from blocks import Component, PluginError, Registry
 from blocks.extends import KEY
-from blocks.recipe import Block, Number, Recipe, Slot, Stack, Stage
+from blocks.recipe import Block, Recipe, Stack, Stage
 from blocks.registry import KINDS, Entry
 from blocks.resolve import component_kind, takes_number
+from blocks.values import Number, Slot
 
 Schema: TypeAlias = dict[str, Any]
 

@@ -27,10 +27,10 @@ def register_kernels(register: Register) -> None:
 
 
 @hookimpl
-def register_objectives(register: Register) -> None:
+def register_auxiliaries(register: Register) -> None:
     """What keeps experts busy alike."""
     register(
         "load_balance",
-        "blocks_feedforward.balance:load_balance_loss",
+        "blocks_feedforward.balance_specs:LoadBalance",
         help="of a model's state: least where experts are used evenly",
     )

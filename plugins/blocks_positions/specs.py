@@ -160,6 +160,9 @@ class Learned(Position):
     def cost(self) -> Cost:
         return Cost(params=(self.max_len + self.offset) * D, state_int64=1)
 
+    def longest(self) -> int | None:
+        return self.max_len
+
 
 class Sinusoidal(Position):
     """Sines and cosines of the position, added to the embeddings (Vaswani et al. 2017, section 3.5)."""

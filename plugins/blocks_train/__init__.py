@@ -1,1 +1,24 @@
-"""Training: objectives, data, optimizers, the loop and its checkpoints."""
+"""Training: data, objectives, optimizers, schedules, the loop, evaluation."""
+
+from blocks import Register, hookimpl
+
+
+@hookimpl
+def register_optimizers(register: Register) -> None:
+    """What a gradient does to the weights."""
+    register("adamw", "blocks_train.optim.specs:AdamW", help="Adam with decoupled weight decay")
+    register("sgd", "blocks_train.optim.specs:SGD", help="stochastic gradient descent, with momentum")
+
+
+@hookimpl
+def register_schedules(register: Register) -> None:
+    """How the learning rate moves."""
+    register("constant", "blocks_train.optim.schedules:Constant", help="warm-up, then the same rate")
+    register("cosine", "blocks_train.optim.schedules:Cosine", help="warm-up, then half a cosine down")
+    register("linear", "blocks_train.optim.schedules:Linear", help="warm-up, then a straight line down")
+    register("wsd", "blocks_train.optim.schedules:WSD", help="warm-up, the same rate, then down at the end")
+    register("inverse_sqrt", "blocks_train.optim.schedules:InverseSqrt", help="warm-up, then 1 / sqrt(step)")
+    register(
+        "noam", "blocks_train.optim.schedules:Noam", help="the rate of Vaswani et al. 2017, of d_model alone"
+    )
+    register("step", "blocks_train.optim.schedules:Step", help="warm-up, then a factor at every milestone")

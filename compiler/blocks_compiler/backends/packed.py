@@ -6,30 +6,7 @@ import json
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from blocks import Head, Position
-from blocks.plan import PlannedStage, PlannedStream
 from blocks_compiler.backends.text import WIDTH
-
-
-def lacking(streams: Sequence[PlannedStream]) -> list[str]:
-    """The names of blocks, positions and heads that cannot keep packed documents apart, each once."""
-    return list(
-        dict.fromkeys(name for stream in streams for stage in stream.stages for name in _lacking(stage))
-    )
-
-
-def _lacking(stage: PlannedStage) -> Iterator[str]:
-    component = stage.component
-    if isinstance(component, Position) and not component.packed:
-        yield f"the position {component.name}"
-    if isinstance(component, Head) and component.takes_mask:
-        yield f"the {component.name} head"
-    for kind in dict.fromkeys(layer.type for layer in stage.layers):
-        for branch in kind.branches:
-            if "packed" not in branch.mixer.capabilities():
-                yield branch.entry or kind.name
-        if kind.adapter is not None and "packed" not in kind.adapter.capabilities():
-            yield f"the adapter of {kind.name}"
 
 
 def refusal(names: Sequence[str], masks: Sequence[str]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from blocks import BlockGraph, Call, Component, Plan
 from blocks.fold import fold
+from blocks.packing import lacking
 from blocks.plan import BlockType, PlannedStage, PlannedStream
 from blocks_compiler.backends.block_classes import (
     arguments,
@@ -26,7 +27,7 @@ from blocks_compiler.backends.block_classes import (
 )
 from blocks_compiler.backends.calls import Calls, brief
 from blocks_compiler.backends.inline import Inliner
-from blocks_compiler.backends.packed import lacking, refusal
+from blocks_compiler.backends.packed import refusal
 from blocks_compiler.backends.share_lines import share_lines
 from blocks_compiler.backends.stream_class import StreamClass, absences, lenders, letters, method_docstring
 from blocks_compiler.backends.text import (

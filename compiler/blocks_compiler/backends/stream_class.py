@@ -6,10 +6,11 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from blocks import BlockGraph, Head, Input, Node, Plan
+from blocks.packing import lacking
 from blocks.plan import PlannedStage, PlannedStream
 from blocks_compiler.backends.block_classes import memory_name, reads
 from blocks_compiler.backends.calls import Calls
-from blocks_compiler.backends.packed import lacking, refusal
+from blocks_compiler.backends.packed import refusal
 from blocks_compiler.backends.share_lines import numbers, share_lines
 from blocks_compiler.backends.text import WIDTH
 

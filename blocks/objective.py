@@ -1,0 +1,29 @@
+"""Objectives: what a model is trained for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from blocks.component import Complaint, Component
+
+if TYPE_CHECKING:
+    from blocks.planned import Plan
+
+
+class Objective(Component):
+    """What a model is trained for: which columns of a record it reads, and the loss of a batch.
+
+    Its `module` is "package.module:Class", a class made as `Class(model, **options)` and called as
+    `(inputs, targets, state=None) -> Outcome`: inputs are tensors by the model's arguments, targets int64 with -100
+    where nothing is predicted; an outcome has `loss_sum` (float32, a scalar), `count` of what it sums over, and
+    the `state` that the model returned.
+    """
+
+    kind = "objective"
+    reads: ClassVar[tuple[str, ...]] = ("text",)
+    """Columns of a record, such as `text`, or `source` and `target`."""
+
+    def check_plan(self, plan: Plan) -> Iterator[Complaint]:
+        """Yield why a model of this plan cannot be trained for it."""
+        return iter(())

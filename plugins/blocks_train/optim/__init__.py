@@ -1,0 +1,1 @@
+"""Optimizers, schedules, the moving average of the weights."""
