@@ -287,6 +287,12 @@ class Head(Component):
     """Whether its module is called as `head(x, mask)`, mask bool [B, T] or None; it then reads a row as a whole."""
     gives: ClassVar[str] = "logits"
     """What its output is called."""
+    linear: ClassVar[bool] = False
+    """Whether its logits are those of a table, `features(x) @ weight.T + bias`, so that a loss can do without them.
+
+    Its module then has a `weight` [V, E], a `bias` [V] or None, may have a method `features(x) -> [B, T, E]`, x itself
+    where there is none, and a `logit_cap`: a number that logits are bounded to, as cap * tanh(logits / cap).
+    """
 
     def shape(self) -> Shape:
         """Axes of the output: ("B", "T", 32000), or ("B", 2) for one vector a sequence. Called once bound."""

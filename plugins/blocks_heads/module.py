@@ -48,11 +48,15 @@ class ShapedLMHead(LMHead):
         self.scale = scale
         self.logit_cap = logit_cap
 
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the table reads, [B, T, E]."""
+        if self.in_proj is not None:
+            x = self.in_proj(x)
+        return x if self.scale is None else x * self.scale
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits [B, T, V] of x [B, T, D]."""
-        if self.in_proj is not None:
-            x = self.in_proj(x)  # [B, T, E]
-        logits = super().forward(x if self.scale is None else x * self.scale)
+        logits = super().forward(self.features(x))
         return logits if self.logit_cap is None else self.logit_cap * torch.tanh(logits / self.logit_cap)
 
 
@@ -92,9 +96,14 @@ class MaskedLMHead(LMHead):
         self.activation = HEAD_ACTIVATIONS[activation]
         self.norm = nn.LayerNorm(columns, eps=eps)
 
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the table reads, [B, T, E]."""
+        features: Tensor = self.norm(self.activation(self.in_proj(x)))
+        return features
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits [B, T, V] of x [B, T, D]."""
-        return super().forward(self.norm(self.activation(self.in_proj(x))))
+        return super().forward(self.features(x))
 
 
 def pool_tokens(x: Tensor, mask: Tensor | None, pool: str) -> Tensor:

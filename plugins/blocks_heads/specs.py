@@ -14,6 +14,8 @@ from blocks.inside import Shape
 class VocabularyHead(Head):
     """What heads over a vocabulary have in common: a table [V, E], which can be the embedding's own."""
 
+    linear: ClassVar[bool] = True
+
     tied: bool = Field(False, description="use the embedding's table")
     bias: bool = Field(False, description="a bias a token id")
     vocab_size: int | None = Field(None, gt=0, description="number of token ids; default: the recipe's")

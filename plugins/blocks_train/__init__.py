@@ -22,3 +22,18 @@ def register_schedules(register: Register) -> None:
         "noam", "blocks_train.optim.schedules:Noam", help="the rate of Vaswani et al. 2017, of d_model alone"
     )
     register("step", "blocks_train.optim.schedules:Step", help="warm-up, then a factor at every milestone")
+
+
+@hookimpl
+def register_kernels(register: Register) -> None:
+    """The loss of a language model without its logits."""
+    register(
+        "linear_cross_entropy/reference",
+        "blocks_train.objectives.specs:LINEAR_CROSS_ENTROPY",
+        help="plain torch",
+    )
+    register(
+        "linear_cross_entropy/chunked",
+        "blocks_train.objectives.specs:CHUNKED",
+        help="a chunk of tokens at a time, so that logits never exist in full",
+    )

@@ -6,11 +6,8 @@ not the reference, and every node names the implementation of its ops.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
-from blocks import BlockGraph, BuildError, Component, Kernel, Registry, Target
-
-REFERENCE = "reference"
+from blocks import BlockGraph, BuildError, Component, Registry, Target
+from blocks.kernel import REFERENCE, choose, implementations
 
 
 def choose_kernels(graph: BlockGraph, registry: Registry, target: Target, policy: str = "auto") -> BlockGraph:
@@ -27,8 +24,8 @@ def choose_kernels(graph: BlockGraph, registry: Registry, target: Target, policy
             ops[id(node.component)] = node.component.all_ops()
             for op in ops[id(node.component)]:
                 users.setdefault(op, []).append(node.component)
-    table = _implementations(registry, users)
-    chosen = {op: _choose(table.get(op, {}), using, target, policy) for op, using in users.items()}
+    table = {op: implementations(registry, op) for op in users}
+    chosen = {op: choose(table[op], using, target, policy) for op, using in users.items()}
     if policy not in ("auto", REFERENCE):
         known = sorted({entry.name.partition("/")[2] for entry in registry.of_kind("kernel")} - {REFERENCE})
         if policy not in known:
@@ -52,22 +49,3 @@ def choose_kernels(graph: BlockGraph, registry: Registry, target: Target, policy
         if name != REFERENCE
     }
     return graph
-
-
-def _implementations(registry: Registry, ops: Collection[str]) -> dict[str, dict[str, Kernel]]:
-    table: dict[str, dict[str, Kernel]] = {}
-    for entry in registry.of_kind("kernel"):
-        op, _, name = entry.name.partition("/")
-        if op in ops:
-            table.setdefault(op, {})[name] = entry.load()
-    return table
-
-
-def _choose(implementations: dict[str, Kernel], users: list[Component], target: Target, policy: str) -> str:
-    for name, kernel in implementations.items():
-        if name == REFERENCE or policy not in ("auto", name):
-            continue
-        runs = all(kernel.runs(target, user) for user in users)
-        if runs and (policy == name or all(kernel.prefers(target, user) for user in users)):
-            return name
-    return REFERENCE

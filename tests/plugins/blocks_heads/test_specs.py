@@ -128,3 +128,31 @@ def test_a_mistake_is_answered(recipe: str, message: str) -> None:
     with pytest.raises(blocks.RecipeError) as caught:
         blocks.load(recipe).plan()
     assert str(caught.value).rstrip() == message
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        LM(vocab_size=12),
+        LM(vocab_size=12, bias=True, dim=3, scale=0.5, logit_cap=1.5),
+        LM(vocab_size=12, scale=2.0),
+        MaskedLM(vocab_size=12),
+        MaskedLM(vocab_size=12, dim=3, bias=False, activation="silu"),
+    ],
+)
+def test_heads_over_a_vocabulary_say_what_their_table_reads(head: Head) -> None:
+    assert head.linear
+    made = build_component(head, 8).double()
+    for parameter in made.parameters():
+        torch.nn.init.normal_(parameter)
+    x = torch.randn(2, 5, 8, dtype=torch.float64)
+    features = made.features(x) if hasattr(made, "features") else x
+    logits = torch.nn.functional.linear(features, made.weight, made.bias)
+    cap = getattr(made, "logit_cap", None)
+    wanted = logits if cap is None else cap * torch.tanh(logits / cap)
+    assert logits.abs().max() > 1
+    torch.testing.assert_close(made(x), wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_other_heads_have_no_table_for_a_loss() -> None:
+    assert not any(head.linear for head in (Classifier(), Hidden(), Pooler()))

@@ -25,7 +25,9 @@ def test_there_and_back(name: str, tmp_path: Path) -> None:
     assert all(torch.equal(states[key], before[key]) for key in before)
 
 
-@pytest.mark.parametrize("recipe", ["", "recipe: r", "no such recipe", "../../secret.yaml", 3, None, "a: [\n"])
+@pytest.mark.parametrize(
+    "recipe", ["", "recipe: r", "no such recipe", "../../secret.yaml", 3, None, "a: [\n"]
+)
 def test_a_recipe_that_cannot_be(recipe: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "blocks", "recipe": recipe}))
     (tmp_path / "model.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
