@@ -23,7 +23,7 @@ from torch import Tensor
 from blocks_train.objectives.chunked import linear_cross_entropy
 
 V = 50257
-SHAPES = ((1024, 256), (1024, 768), (4096, 256))
+SHAPES = ((1024, 256), (4096, 256), (2048, 768))
 AIMS = {
     "sum": 1.1,
     "none": 1.5,

@@ -23,6 +23,8 @@ class Objective(Component):
     kind = "objective"
     reads: ClassVar[tuple[str, ...]] = ("text",)
     """Columns of a record, such as `text`, or `source` and `target`."""
+    shift: ClassVar[int] = 1
+    """How far ahead a token's target stands: 1 the next token, 0 itself, for objectives that hide some."""
 
     def check_plan(self, plan: Plan) -> Iterator[Complaint]:
         """Yield why a model of this plan cannot be trained for it."""

@@ -274,7 +274,12 @@ class Resolver(Reporter):
             )
 
     def _place(self, component: Component, at: Path, field: str) -> Path | None:
-        """The path of an option, `position.theta` for one of a slot; as much of it as is written, None if nothing."""
+        """The path of an option, `position.theta` for one of a slot; as much of it as is written, None if nothing.
+
+        None as well for no option, where a complaint is about the component as a whole.
+        """
+        if not field:
+            return None
         path = at
         for option in field.split("."):
             path = (*path, option)

@@ -25,6 +25,12 @@ def register_schedules(register: Register) -> None:
 
 
 @hookimpl
+def register_objectives(register: Register) -> None:
+    """What a model is trained for."""
+    register("next_token", "blocks_train.objectives.specs:NextToken", help="each token given those before it")
+
+
+@hookimpl
 def register_kernels(register: Register) -> None:
     """The loss of a language model without its logits."""
     register(

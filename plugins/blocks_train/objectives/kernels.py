@@ -38,13 +38,20 @@ def linear_cross_entropy(
         logits = F.linear(hidden.to(wide), weight.to(wide), None if bias is None else bias.to(wide))
         if logit_cap is not None:
             logits = logit_cap * torch.tanh(logits / logit_cap)
-        losses = F.cross_entropy(
-            logits, targets, ignore_index=IGNORED, label_smoothing=smoothing, reduction="none"
-        )
-        if z_loss:
-            squares = logits.logsumexp(dim=1).square()
-            losses = losses + z_loss * squares.masked_fill(targets == IGNORED, 0)
+        losses = cross_entropy(logits, targets, smoothing=smoothing, z_loss=z_loss)
         return losses.sum() if reduction == "sum" else losses
+
+
+def cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float = 0.0, z_loss: float = 0.0) -> Tensor:
+    """The loss of every token [N] from its logits [N, V], which become float32 or stay float64; options as above."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    losses = F.cross_entropy(
+        logits, targets, ignore_index=IGNORED, label_smoothing=smoothing, reduction="none"
+    )
+    if z_loss:
+        squares = logits.logsumexp(dim=1).square()
+        losses = losses + z_loss * squares.masked_fill(targets == IGNORED, 0)
+    return losses
 
 
 def operands(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:

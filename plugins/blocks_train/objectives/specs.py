@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from blocks import Component, Kernel, Target
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from blocks import Complaint, Component, Kernel, Objective, Plan, Target
+from blocks_train.objectives.vocabulary import later, vocabulary_head
 
 DTYPES = frozenset({"float64", "float32", "bfloat16", "float16"})
 
@@ -14,3 +19,64 @@ def _runs(target: Target, component: Component) -> bool:
 
 LINEAR_CROSS_ENTROPY = Kernel("blocks_train.objectives.kernels:linear_cross_entropy")
 CHUNKED = Kernel("blocks_train.objectives.chunked:linear_cross_entropy", _runs)
+
+
+class NextToken(Objective):
+    """The cross-entropy of each token given those before it, in nats (Bengio et al. 2003, JMLR 3, equation 3).
+
+    Logits of a whole batch never exist at once, where the head's are those of a table.
+    """
+
+    module = "blocks_train.objectives.module:NextToken"
+    ops = ("linear_cross_entropy",)
+
+    smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of each target that is spread over all ids (label smoothing)"
+    )
+    z_loss: float = Field(
+        0.0, ge=0, description="factor of log(Z)^2, which keeps logits from drifting (PaLM has 1e-4)"
+    )
+
+    def check_plan(self, plan: Plan) -> Iterator[Complaint]:
+        other = list(_check_tokens(self, plan))
+        yield from other
+        for name in () if other else later(plan):
+            yield Complaint(
+                "",
+                f"{name} sees later tokens, so that what {self.name} asks for would be known",
+                help="mask: causal in the block, or objective: masked_lm",
+                code="B1308",
+            )
+
+
+def _check_tokens(objective: Objective, plan: Plan) -> Iterator[Complaint]:
+    """Complaints about a model that does not turn one stream of tokens into logits of each."""
+    if len(plan.streams) > 1:
+        names = " and ".join(stream.name for stream in plan.streams)
+        yield Complaint(
+            "",
+            f"{objective.name} is for one stream of tokens, and there are {names}",
+            help="a model of one stream",
+            code="B1308",
+        )
+        return
+    first = plan.streams[0].inputs[0].name
+    if first != "tokens":
+        yield Complaint(
+            "",
+            f"{objective.name} is for a model of tokens, and this one reads {first}",
+            help="embed: tokens",
+            code="B1308",
+        )
+    elif vocabulary_head(plan) is None:
+        has = ", ".join(f"the {_name(stage.component)} head" for stage in plan.head_paths.values())
+        yield Complaint(
+            "",
+            f"{objective.name} needs logits of every token, and the model has {has or 'no head'}",
+            help="head: lm",
+            code="B1308",
+        )
+
+
+def _name(component: Component | None) -> str:
+    return component.name if component is not None else ""
