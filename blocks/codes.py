@@ -1095,4 +1095,11 @@ CODES: dict[str, Code] = {
         wrong="train: {auxiliary: {load_balance: 0.01}}\n...\n  ffn: {mixer: mlp}",
         right="train: {auxiliary: {load_balance: 0.01}}\n...\n  ffn: {mixer: moe}",
     ),
+    "B1309": Code(
+        "a tokenizer without a token that training needs",
+        "masked_lm hides tokens behind one that stands for them all: the tokenizer has to have a token of the role "
+        "mask, as BERT's has.",
+        wrong="tokenizer: byte\n...\ntrain: {objective: masked_lm}",
+        right="tokenizer: {byte: {mask: <mask>}}\n...\ntrain: {objective: masked_lm}",
+    ),
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from blocks.component import Complaint, Component
 
 if TYPE_CHECKING:
     from blocks.planned import Plan
+    from blocks.tokenizer import Coder
 
 
 class Objective(Component):
@@ -25,6 +26,19 @@ class Objective(Component):
     """Columns of a record, such as `text`, or `source` and `target`."""
     shift: ClassVar[int] = 1
     """How far ahead a token's target stands: 1 the next token, 0 itself, for objectives that hide some."""
+
+    def check_coder(self, coder: Coder) -> None:
+        """Raise BuildError where a tokenizer lacks a token that this needs."""
+
+    def change(
+        self, inputs: Mapping[str, Any], targets: Any, *, rows: Sequence[int], seed: int, coder: Coder
+    ) -> tuple[Mapping[str, Any], Any]:
+        """What is asked of some rows: numpy arrays as they were read, or others in their place. Itself by default.
+
+        `rows` are their numbers, from 0 at the first row of the first step on. What is drawn follows from the seed and
+        a row's number alone, so that a run goes on from the number of its step, on any number of ranks.
+        """
+        return inputs, targets
 
     def check_plan(self, plan: Plan) -> Iterator[Complaint]:
         """Yield why a model of this plan cannot be trained for it."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from blocks.auxiliary import Auxiliary
+from blocks.carrying import not_carried
 from blocks.component import Complaint, Component
 from blocks.diagnostics import RecipeError
 from blocks.layout import LayoutError
@@ -19,13 +20,10 @@ from blocks.training import USUAL_CONTEXT, PlannedTraining, Training
 from blocks.validation import Path
 
 if TYPE_CHECKING:
-    from blocks.component import Mixer
-    from blocks.planned import Plan, PlannedStage
+    from blocks.planned import Plan
     from blocks.resolve import Resolver
 
 HERE = ("train",)
-_FAR = 2**30
-"""Tokens beyond any window."""
 _C = TypeVar("_C", bound=Component)
 _COUNTS = ("steps", "batch", "accumulate", "eval_every", "save_every")
 _NEEDS = {"documents": "packed", "padded": "padded"}
@@ -174,12 +172,7 @@ class TrainingPlanner:
 
     def _context(self, plan: Plan) -> int:
         """Tokens of a row, at most as many as every stage and block has positions for."""
-        limits: list[tuple[int, Component]] = []
-        for stage in plan.stages:
-            for component in _components(stage):
-                longest = component.longest()
-                if longest is not None:
-                    limits.append((longest, component))
+        limits = plan.limits
         said = self.counts.get("context")
         if not limits:
             return said or USUAL_CONTEXT
@@ -233,36 +226,8 @@ class TrainingPlanner:
             )
         if not self.section.carry:
             return
-        for name, why in _not_carried(plan):
+        for name, why in not_carried(plan):
             self.resolver.report(
                 "B1306", f"the state of {name} cannot be carried from row to row: {why}", (*HERE, "carry"),
                 help="carry: false, or blocks whose state stays as large as it is",
             )  # fmt: skip
-
-
-def _not_carried(plan: Plan) -> Iterator[tuple[str, str]]:
-    """Stages and blocks without a state that can go on for ever, each once, and why."""
-    for stage in plan.stages:
-        if stage.component is not None and stage.component.longest() is not None:
-            yield stage.component.name, f"it has positions for {stage.component.longest():,} tokens"
-    for kind in dict.fromkeys(layer.type for layer in plan.layers):
-        for branch in kind.branches:
-            name = branch.entry or kind.name
-            if not {"causal", "cached"} <= branch.mixer.capabilities():
-                yield name, "it keeps none"
-            elif _grows(branch.mixer, kind.width):
-                yield name, "it grows with every token"
-
-
-def _grows(mixer: Mixer, width: int) -> bool:
-    """Whether the state is larger after more tokens, however many there were: a window is full at some time."""
-    cost = mixer.cost()
-    return cost.state_bytes(2 * _FAR, width, 1, memory=0) > cost.state_bytes(_FAR, width, 1, memory=0)
-
-
-def _components(stage: PlannedStage) -> Iterator[Component]:
-    if stage.component is not None:
-        yield stage.component
-    for kind in dict.fromkeys(layer.type for layer in stage.layers):
-        for component, _ in kind.components():
-            yield component

@@ -116,6 +116,15 @@ class Plan:
         return list(chain.from_iterable(stage.layers for stage in self.stages))
 
     @property
+    def limits(self) -> list[tuple[int, Component]]:
+        """Every component that has an end, and the most tokens that a sequence may have for it."""
+        parts = [stage.component for stage in self.stages if stage.component is not None]
+        for kind in dict.fromkeys(layer.type for layer in self.layers):
+            parts += [component for component, _ in kind.components()]
+        found = [(part.longest(), part) for part in parts]
+        return [(longest, part) for longest, part in found if longest is not None]
+
+    @property
     def head_paths(self) -> dict[str, PlannedStage]:
         """Path of each head in the last stream -> its stage: head, heads.words."""
         last = self.streams[-1]

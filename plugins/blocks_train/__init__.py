@@ -28,6 +28,7 @@ def register_schedules(register: Register) -> None:
 def register_objectives(register: Register) -> None:
     """What a model is trained for."""
     register("next_token", "blocks_train.objectives.specs:NextToken", help="each token given those before it")
+    register("masked_lm", "blocks_train.objectives.specs:MaskedLM", help="tokens that are hidden (BERT)")
 
 
 @hookimpl

@@ -55,6 +55,7 @@ NO_PLACE = {
     "B1201": _FILE,
     "B1205": "about ids, which are named",
     "B1207": "about a text, whose place is said",
+    "B1309": "about a tokenizer, which has no place in a text",
 }
 """Codes whose findings are about no line of a text, and why."""
 _ONE_LINE = "one line at the head of a command that goes on; it names `blocks plugins`"

@@ -100,5 +100,11 @@ class TokenLoss(nn.Module):
         return loss
 
 
+class MaskedLM(TokenLoss):
+    """The cross-entropy of hidden tokens; targets are -100 at all others, and only theirs are computed."""
+
+    sparse = True
+
+
 class NextToken(TokenLoss):
     """The cross-entropy of each token given those before it; targets are the tokens that follow."""

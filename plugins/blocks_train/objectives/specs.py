@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pydantic import Field
 
-from blocks import Complaint, Component, Kernel, Objective, Plan, Target
+from blocks import BuildError, Coder, Complaint, Component, Kernel, Objective, Plan, Sizes, Target
 from blocks_train.objectives.vocabulary import later, vocabulary_head
 
 DTYPES = frozenset({"float64", "float32", "bfloat16", "float16"})
@@ -49,6 +50,65 @@ class NextToken(Objective):
             )
 
 
+class MaskedLM(Objective):
+    """The cross-entropy of tokens that are hidden, in nats (Devlin et al. 2019, arXiv:1810.04805, section 3.1).
+
+    Some tokens of each row are asked for. Most of those are replaced by the mask, some by another token, some stay.
+    """
+
+    module = "blocks_train.objectives.module:MaskedLM"
+    ops = ("linear_cross_entropy",)
+    shift = 0
+
+    share: float = Field(0.15, gt=0, le=1, description="share of a row's tokens that are asked for")
+    hidden: float = Field(0.8, ge=0, le=1, description="share of those that the mask stands for")
+    replaced: float = Field(0.1, ge=0, le=1, description="share of those that another token stands for")
+    smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of each target that is spread over all ids (label smoothing)"
+    )
+
+    def check(self, sizes: Sizes) -> Iterator[Complaint]:
+        if self.hidden + self.replaced > 1:
+            yield Complaint(
+                "replaced",
+                f"shares of {self.hidden:g} and {self.replaced:g} are more than all of the tokens that are asked for",
+                help=f"replaced: {1 - self.hidden:g}, or less",
+                related=("hidden",),
+            )
+
+    def check_plan(self, plan: Plan) -> Iterator[Complaint]:
+        other = list(_check_tokens(self, plan))
+        yield from other
+        if not other and not any(True for _ in later(plan)):
+            yield Complaint(
+                "",
+                f"every block sees the past alone, and {self.name} hides tokens that later ones tell of",
+                help="mask: bidirectional in the blocks, or objective: next_token",
+                code="B1308",
+            )
+
+    def check_coder(self, coder: Coder) -> None:
+        if "mask" not in coder.roles:
+            raise BuildError.of(
+                "B1309",
+                f"{self.name} hides tokens behind one that stands for them, and the tokenizer has none",
+                help="a tokenizer with a token of the role mask",
+            )
+
+    def change(
+        self, inputs: Mapping[str, Any], targets: Any, *, rows: Sequence[int], seed: int, coder: Coder
+    ) -> tuple[Mapping[str, Any], Any]:
+        from blocks_train.objectives.masking import Masking, specials
+
+        unknown = coder.roles.get("unk")
+        masking = Masking(
+            self.share, self.hidden, self.replaced, coder.roles["mask"], coder.vocab_size,
+            specials(coder.roles.values(), unknown),
+        )  # fmt: skip
+        tokens, asked = masking.apply(inputs["tokens"], targets != -100, rows, seed)
+        return {**inputs, "tokens": tokens}, asked
+
+
 def _check_tokens(objective: Objective, plan: Plan) -> Iterator[Complaint]:
     """Complaints about a model that does not turn one stream of tokens into logits of each."""
     if len(plan.streams) > 1:
@@ -73,7 +133,7 @@ def _check_tokens(objective: Objective, plan: Plan) -> Iterator[Complaint]:
         yield Complaint(
             "",
             f"{objective.name} needs logits of every token, and the model has {has or 'no head'}",
-            help="head: lm",
+            help="head: lm, or head: masked_lm where blocks see later tokens",
             code="B1308",
         )
 

@@ -241,12 +241,12 @@ def test_a_head_that_does_not_say_so_has_its_logits_computed():
         (
             SMALL.replace(HEAD, "{classifier: {pool: last}}"),
             "next_token needs logits of every token, and the model has the classifier head",
-            "head: lm",
+            "head: lm, or head: masked_lm where blocks see later tokens",
         ),
         (
             SMALL.replace(f"  - head: {HEAD}\n", ""),
             "next_token needs logits of every token, and the model has no head",
-            "head: lm",
+            "head: lm, or head: masked_lm where blocks see later tokens",
         ),
     ],
 )
