@@ -2,7 +2,8 @@
 
 B01 reading YAML, B02 keys and structure, B03 values, sizes and expressions, B04 layouts and overrides,
 B05 sentences, B06 plugins and names, B07 graph, shapes and capabilities, B08 files, folders and commands,
-B10 checkpoints of other libraries, B11 exports, B12 tokenizers, B13 the section that says how to train.
+B10 checkpoints of other libraries, B11 exports, B12 tokenizers, B13 the section that says how to train,
+B14 data.
 
 One file in spite of its length: it is a table, read by code.
 """
@@ -1101,5 +1102,91 @@ CODES: dict[str, Code] = {
         "mask, as BERT's has.",
         wrong="tokenizer: byte\n...\ntrain: {objective: masked_lm}",
         right="tokenizer: {byte: {mask: <mask>}}\n...\ntrain: {objective: masked_lm}",
+    ),
+    # B14: data
+    "B1401": Code(
+        "no data there",
+        "Data are files, folders, globs and datasets. The folder has no file of a known suffix, nothing matches the "
+        "glob, or the name of a dataset is not one.",
+        wrong="blocks train gpt2-tiny --data empty/",
+        right="blocks train gpt2-tiny --data 'texts/**/*.txt'",
+    ),
+    "B1402": Code(
+        "data that is not UTF-8",
+        "Text is read as UTF-8, with or without a byte order mark. The message names the byte, counted from 0, and the "
+        "line that it stands in.",
+        wrong="a file saved as Latin-1",
+        right="iconv -f LATIN1 -t UTF-8 old.txt > new.txt",
+    ),
+    "B1403": Code(
+        "a line that is no JSON record",
+        "JSONL has one JSON object a line. A list, a number, or an object that goes on over several lines is none.",
+        wrong='{"text": "To be,\n or not"',
+        right='{"text": "To be,\\n or not"}',
+    ),
+    "B1404": Code(
+        "no such field",
+        "A record has no field of that name. Text is looked for in `text`, and in what the columns are called where "
+        "there are several.",
+        wrong='{"txt": "To be"}',
+        right='{"text": "To be"}',
+    ),
+    "B1405": Code(
+        "a value of another kind",
+        "A field holds a number where a text is read, or the other way round, or numbers of another shape than in the "
+        "first record, or too large for their type.",
+        wrong='{"text": 7}',
+        right='{"text": "7"}',
+    ),
+    "B1406": Code(
+        "data that its library cannot read",
+        "A parquet file or a gzip archive is damaged or cut short, or a dataset is not found; the library's own words "
+        "follow.",
+        wrong="a download that was interrupted",
+        right="the whole file",
+    ),
+    "B1407": Code(
+        "no share to keep",
+        "Of several documents the last ones are kept to measure by, of a single one its last tokens. So little data "
+        "cannot be shared like that.",
+        wrong="corpus of one token, train.validation=0.1",
+        right="train.validation=0",
+    ),
+    "B1408": Code(
+        "files that are not side by side",
+        "Where columns have files of their own, line n of one belongs to line n of the others, so all have as many.",
+        wrong="source=train.de target=valid.en",
+        right="source=train.de target=train.en",
+    ),
+    "B1409": Code(
+        "an id beyond the vocabulary",
+        "A tokenizer gave an id that is not below its own vocab_size. The mistake is the tokenizer's.",
+        wrong="vocab_size = 256, and the id 256",
+        right="vocab_size = 257",
+    ),
+    "B1410": Code(
+        "no documents",
+        "The data were read, and there is nothing in them but blanks.",
+        wrong="an empty file",
+        right="a file with text",
+    ),
+    "B1411": Code(
+        "a batch that cannot be shared out",
+        "Every process takes as many rows of a batch as the others.",
+        wrong="train.batch=10 with 4 processes",
+        right="train.batch=12 with 4 processes",
+    ),
+    "B1412": Code(
+        "rows that cannot go on",
+        "With `carry` each row goes on where it stopped. Rows of whole documents end with them, so they do not.",
+        wrong="train: {packing: documents, carry: true}",
+        right="train: {packing: stream, carry: true}",
+    ),
+    "B1413": Code(
+        "too little data",
+        "A row takes its context and the token after it; rows that are carried take as many side by side, and packed "
+        "ones a document of two tokens.",
+        wrong="100 tokens, train.context=256",
+        right="100 tokens, train.context=64",
     ),
 }

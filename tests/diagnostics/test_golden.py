@@ -16,6 +16,8 @@ REWRITE = "REWRITE_DIAGNOSTICS"
 _FILE = "about a file or a folder as a whole, which its name says"
 _PLUGIN = "about a plugin, which no recipe need name; its title and distribution are said"
 _USAGE = "about the command line or the environment, which is quoted"
+_DATA = "about a line of data, which is named and not shown: it may be long"
+_CORPUS = "about all data together, whose size is said"
 NO_PLACE = {
     "B0100": "about all findings of a file",
     "B0605": _USAGE,
@@ -56,6 +58,19 @@ NO_PLACE = {
     "B1205": "about ids, which are named",
     "B1207": "about a text, whose place is said",
     "B1309": "about a tokenizer, which has no place in a text",
+    "B1401": _FILE,
+    "B1402": _DATA,
+    "B1403": _DATA,
+    "B1404": _DATA,
+    "B1405": _DATA,
+    "B1406": _FILE,
+    "B1407": _CORPUS,
+    "B1408": _FILE,
+    "B1409": "about a tokenizer's own code",
+    "B1410": _FILE,
+    "B1411": _USAGE,
+    "B1412": _CORPUS,
+    "B1413": _CORPUS,
 }
 """Codes whose findings are about no line of a text, and why."""
 _ONE_LINE = "one line at the head of a command that goes on; it names `blocks plugins`"
