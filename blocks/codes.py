@@ -3,7 +3,7 @@
 B01 reading YAML, B02 keys and structure, B03 values, sizes and expressions, B04 layouts and overrides,
 B05 sentences, B06 plugins and names, B07 graph, shapes and capabilities, B08 files, folders and commands,
 B10 checkpoints of other libraries, B11 exports, B12 tokenizers, B13 the section that says how to train,
-B14 data.
+B14 data, B18 evaluation.
 
 One file in spite of its length: it is a table, read by code.
 """
@@ -1188,5 +1188,26 @@ CODES: dict[str, Code] = {
         "ones a document of two tokens.",
         wrong="100 tokens, train.context=256",
         right="100 tokens, train.context=64",
+    ),
+    # B18: evaluation
+    "B1801": Code(
+        "a model that predicts no next token",
+        "A text is scored token by token, each given those before it. That takes one stream of tokens, blocks that see "
+        "the past alone, and a head over the vocabulary.",
+        wrong="blocks eval builds/bert-like --data texts/*.txt",
+        right="blocks eval builds/gpt2-tiny --data texts/*.txt",
+    ),
+    "B1802": Code(
+        "texts that are too short to score",
+        "A token is scored by the tokens before it, so a text needs two of them.",
+        wrong="blocks eval model --data one-letter.txt",
+        right="blocks eval model --data book.txt",
+    ),
+    "B1803": Code(
+        "a loss that is no number",
+        "The model gave logits that are infinite or not a number: its training diverged, or its weights do not fit the "
+        "dtype that they were read in.",
+        wrong="blocks eval run/checkpoints/step-00000300 --data book.txt",
+        right="blocks eval run/checkpoints/step-00000200 --data book.txt",
     ),
 }

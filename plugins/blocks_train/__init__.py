@@ -32,6 +32,16 @@ def register_objectives(register: Register) -> None:
 
 
 @hookimpl
+def register_commands(register: Register) -> None:
+    """Commands about models that have learnt something, or are to."""
+    register(
+        "eval",
+        "blocks_train.evaluation.command:COMMAND",
+        help="loss, perplexity and bits per byte of a model on texts",
+    )
+
+
+@hookimpl
 def register_kernels(register: Register) -> None:
     """The loss of a language model without its logits."""
     register(

@@ -71,6 +71,9 @@ NO_PLACE = {
     "B1411": _USAGE,
     "B1412": _CORPUS,
     "B1413": _CORPUS,
+    "B1801": "about a model as a whole, which is named",
+    "B1802": _FILE,
+    "B1803": "about a model as a whole, which is named",
 }
 """Codes whose findings are about no line of a text, and why."""
 _ONE_LINE = "one line at the head of a command that goes on; it names `blocks plugins`"
