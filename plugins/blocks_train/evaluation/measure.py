@@ -56,7 +56,8 @@ class Evaluation:
 def complaints(plan: Plan) -> Iterator[Diagnostic]:
     """Why a model of this plan has no loss of the next token."""
     for complaint in Declared().named("next_token").check_plan(plan):
-        yield Diagnostic("B1801", f"{plan.name}: {complaint.message}", help=complaint.help)
+        help = "a model of tokens whose blocks see the past alone, with a head over the vocabulary"
+        yield Diagnostic("B1801", f"{plan.name}: {complaint.message}", help=help)
 
 
 def measure(
