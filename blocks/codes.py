@@ -1027,6 +1027,27 @@ CODES: dict[str, Code] = {
         wrong="blocks tokenizer encode builds/without-tokenizer",
         right="blocks tokenizer encode builds/hybrid-tiny",
     ),
+    "B1202": Code(
+        "not a tokenizer's file",
+        "A tokenizer is read from a tokenizer.json, as the tokenizers library and transformers write it, or from a "
+        "sentencepiece *.model. This file is neither, or it is damaged.",
+        wrong="tokenizer: {file: {path: vocabulary.json}}",
+        right="tokenizer: {file: {path: tokenizer.json}}",
+    ),
+    "B1203": Code(
+        "a tokenizer that is not trained yet",
+        "The recipe says which kind of tokenizer it is, and its vocabulary comes from a text. `blocks train` trains it "
+        "before the model, and puts it into every checkpoint.",
+        wrong="blocks tokenizer encode bpe.yaml",
+        right="blocks tokenizer train bpe.yaml --data text.txt -o tokenizer",
+    ),
+    "B1204": Code(
+        "too few ids",
+        "Special tokens and the letters that everything is made of come first: the 256 bytes of byte-pair encoding, "
+        "the characters of the text for others. What is left of the number of ids is for words and pieces.",
+        wrong="tokenizer: bpe\nvocab_size: 200",
+        right="tokenizer: bpe\nvocab_size: 4096",
+    ),
     "B1205": Code(
         "an id that no token has",
         "Ids are 0 up to the number of tokens less one. A larger one comes from another tokenizer, or from a model "
@@ -1034,11 +1055,30 @@ CODES: dict[str, Code] = {
         wrong="decode([256])",
         right="decode([255])",
     ),
+    "B1206": Code(
+        "a character without an id",
+        "The text has a character, or a word, that the text that the tokenizer was trained on did not have, and the "
+        "tokenizer has no token for the unknown.",
+        wrong="tokenizer: char",
+        right="tokenizer: {char: {unk: <unk>}}",
+    ),
     "B1207": Code(
         "not a text",
         "Text is UTF-8. Bytes that are something else, and halves of surrogate pairs, stand for no character.",
         wrong="a file saved as UTF-16",
         right="the same file saved as UTF-8",
+    ),
+    "B1208": Code(
+        "nothing to learn from",
+        "The text is empty, or nothing in it occurs as often as `min_count` asks.",
+        wrong="tokenizer: {word: {min_count: 1000}}",
+        right="tokenizer: {word: {min_count: 2}}",
+    ),
+    "B1209": Code(
+        "no such token",
+        "A role is given to a token that the file's vocabulary does not have.",
+        wrong="tokenizer: {file: {path: tokenizer.json, eos: <end>}}",
+        right="tokenizer: {file: {path: tokenizer.json, eos: </s>}}",
     ),
     # B13: training
     "B1301": Code(

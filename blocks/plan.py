@@ -126,9 +126,12 @@ class _Planner:
 
     def _check_vocabulary(self, tokenizer: Tokenizer | None) -> None:
         """The recipe says how many ids there are where the tokenizer does not, and has room for those that it has."""
+        resolver, size = self.resolver, self.resolver.sizes.vocab_size
         if tokenizer is None:
+            if self.written.tokenizer is not None and size is None:  # it is wrong, which was said
+                resolver.assume_vocabulary()
             return
-        resolver, size, ids = self.resolver, self.resolver.sizes.vocab_size, tokenizer.vocab_size
+        ids = tokenizer.vocab_size
         if size is None:
             resolver.report(
                 "B0318",
@@ -137,7 +140,7 @@ class _Planner:
                 label="not trained yet",
                 help="add vocab_size: 4096, or another number that is large enough for it",
             )
-            resolver.stand_in()
+            resolver.assume_vocabulary()
         elif ids is not None and size < ids:
             resolver.report(
                 "B0310",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import ValidationError
@@ -104,6 +105,10 @@ class Resolver(Reporter):
         top = {name: known.get(name, 512) for name in ("d_model", "vocab_size", "depth")}
         self.names = {**dict.fromkeys(self.recipe.let, 512), **top, **known}
         self.sizes = Sizes(**top)
+
+    def assume_vocabulary(self) -> None:
+        """Give the vocabulary some size, where it was said that it has none."""
+        self.sizes = replace(self.sizes, vocab_size=512)
 
     def size(self, value: int | str | None, path: Path) -> int | None:
         """A whole number of at least 0 from a number or expression; None when absent or wrong."""

@@ -7,55 +7,118 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from blocks import BuildError
+from blocks.tokenizer import ROLES
 
 END = "\0"
 
 
 class Bytes:
-    """The coder of UTF-8 bytes."""
+    """The coder of UTF-8 bytes; `special` are further tokens by their roles, with the ids from 256 on."""
+
+    def __init__(self, special: Mapping[str, str] | None = None) -> None:
+        self.special = dict(special or {})
+        self._further = {token: 256 + n for n, token in enumerate(dict.fromkeys(self.special.values()))}
+        longest = sorted(self._further, key=len, reverse=True)
+        self._split = re.compile(f"({'|'.join(map(re.escape, longest))})") if longest else None
 
     @property
     def vocab_size(self) -> int:
-        return 256
+        return 256 + len(self._further)
 
     @property
     def roles(self) -> Mapping[str, int]:
-        return {"pad": 0, "eos": 0}
+        known = {"pad": 0, "eos": 0} | {role: self._further[token] for role, token in self.special.items()}
+        return {role: known[role] for role in ROLES if role in known}
 
     @property
     def digest(self) -> str:
-        return hashlib.sha256(b"the bytes of UTF-8; 0 ends and pads").hexdigest()
+        said = json.dumps(["the bytes of UTF-8; 0 ends and pads", self.special], sort_keys=True)
+        return hashlib.sha256(said.encode()).hexdigest()
 
     def encode(self, text: str) -> list[int]:
         try:
-            return list(text.encode())
-        except UnicodeEncodeError as error:
-            raise no_text(text, error) from None
+            if self._split is None:
+                return list(text.encode())
+            ids: list[int] = []
+            for part in self._split.split(text):
+                id = self._further.get(part)
+                ids += [id] if id is not None else part.encode()
+            return ids
+        except UnicodeEncodeError:
+            raise no_text(text) from None
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         return [self.encode(text) for text in texts]
 
     def decode(self, ids: Sequence[int]) -> str:
-        try:
+        if all(0 <= id < 256 for id in ids):
             return bytes(ids).decode(errors="replace")
-        except ValueError:
-            raise no_id(next(id for id in ids if id not in range(256)), 256) from None
+        tokens, text, part = list(self._further), "", bytearray()
+        for id in map(int, ids):
+            if 0 <= id < 256:
+                part.append(id)
+            elif 256 <= id < self.vocab_size:
+                text += part.decode(errors="replace") + tokens[id - 256]
+                part.clear()
+            else:
+                raise no_id(id, self.vocab_size)
+        return text + part.decode(errors="replace")
 
     def piece(self, id: int) -> str:
-        if id not in range(256):
-            raise no_id(id, 256)
-        return letters()[id] if id else END
+        if not 0 <= id < self.vocab_size:
+            raise no_id(id, self.vocab_size)
+        return list(self._further)[id - 256] if id >= 256 else letters()[id] if id else END
 
     def save(self, folder: Path) -> None:
         """Write tokenizer.json and tokenizer_config.json."""
-        for name, content in (("tokenizer.json", _tokenizer()), ("tokenizer_config.json", _config())):
+        written = {"tokenizer.json": self._tokenizer(), "tokenizer_config.json": self._config()}
+        for name, content in written.items():
             text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
             (folder / name).write_text(text, encoding="utf-8")
+
+    def _tokenizer(self) -> dict[str, Any]:
+        added = {END: 0, **self._further}
+        special: dict[str, Any] = {"special": True, "normalized": False}
+        special |= {"lstrip": False, "rstrip": False, "single_word": False}
+        bytewise = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
+        return {
+            "version": "1.0",
+            "truncation": None,
+            "padding": None,
+            "added_tokens": [special | {"id": id, "content": token} for token, id in added.items()],
+            "normalizer": None,
+            "pre_tokenizer": bytewise,
+            "post_processor": None,
+            "decoder": bytewise,
+            "model": {
+                "type": "BPE",
+                "dropout": None,
+                "unk_token": None,
+                "continuing_subword_prefix": None,
+                "end_of_word_suffix": None,
+                "fuse_unk": False,
+                "byte_fallback": False,
+                "ignore_merges": False,
+                "vocab": added | {letter: byte for byte, letter in enumerate(letters()) if byte},
+                "merges": [],
+            },
+        }
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "eos_token": END,
+            "pad_token": END,
+            "clean_up_tokenization_spaces": False,
+            "model_max_length": 10**30,
+            **{f"{role}_token": token for role, token in self.special.items()},
+        }
 
 
 def no_id(id: int, size: int) -> BuildError:
@@ -63,51 +126,14 @@ def no_id(id: int, size: int) -> BuildError:
     return BuildError.of("B1205", f"there is no token {id}", help=f"ids are 0 to {size - 1:,}")
 
 
-def no_text(text: str, error: UnicodeEncodeError) -> BuildError:
+def no_text(text: str) -> BuildError:
     """What to raise for text with half a surrogate pair, which UTF-8 has no bytes for."""
+    at = next(at for at, letter in enumerate(text) if 0xD800 <= ord(letter) <= 0xDFFF)
     return BuildError.of(
         "B1207",
-        f"character {error.start:,} of the text is U+{ord(text[error.start]):04X}, half of a surrogate pair",
+        f"character {at:,} of the text is U+{ord(text[at]):04X}, half of a surrogate pair",
         help="read the text as UTF-8, with errors='replace' where it is damaged",
     )
-
-
-def _tokenizer() -> dict[str, Any]:
-    special: dict[str, Any] = {"content": END, "special": True, "normalized": False}
-    special |= {"lstrip": False, "rstrip": False, "single_word": False}
-    bytewise = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [{"id": 0} | special],
-        "normalizer": None,
-        "pre_tokenizer": bytewise,
-        "post_processor": None,
-        "decoder": bytewise,
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": False,
-            "vocab": {END: 0} | {letter: byte for byte, letter in enumerate(letters()) if byte},
-            "merges": [],
-        },
-    }
-
-
-def _config() -> dict[str, Any]:
-    return {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "eos_token": END,
-        "pad_token": END,
-        "clean_up_tokenization_spaces": False,
-        "model_max_length": 10**30,
-    }
 
 
 def letters() -> list[str]:
