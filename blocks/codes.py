@@ -1250,4 +1250,60 @@ CODES: dict[str, Code] = {
         wrong="blocks eval run/checkpoints/step-00000300 --data book.txt",
         right="blocks eval run/checkpoints/step-00000200 --data book.txt",
     ),
+    # B17: generation
+    "B1701": Code(
+        "an impossible way of choosing tokens",
+        "A number is out of the range in which it means something, or two options contradict each other: beams search "
+        "for the likeliest text and draw nothing, samples at temperature 0 are all the same.",
+        wrong="blocks generate model --prompt Once --beams 4 --temperature 0.8",
+        right="blocks generate model --prompt Once --beams 4",
+    ),
+    "B1702": Code(
+        "a model that writes no tokens",
+        "Text comes from a model that reads tokens and ends in a language-model head; of two streams the second one "
+        "writes. Classifiers, encoders alone and models of images have no next token.",
+        wrong="blocks build vit-tiny -o model --set tokenizer=byte --set vocab_size=256\n"
+        "blocks generate model --prompt Once",
+        right="blocks build gpt2-tiny -o model --set tokenizer=byte\nblocks generate model --prompt Once",
+    ),
+    "B1703": Code(
+        "an empty prompt",
+        "A model continues what it is given, so there has to be a token; where the tokenizer has one that begins every "
+        "text (bos), an empty prompt is that.",
+        wrong="blocks generate model --prompt ''",
+        right="blocks generate model --prompt Once",
+    ),
+    "B1704": Code(
+        "more tokens than learned positions",
+        "A table of learned positions ends, and the model knows nothing of what is beyond. --slide goes on with the "
+        "last half of the context, read anew from position 0, each time that the table is full.",
+        wrong="blocks generate model --prompt Once --max-new-tokens 300    (256 positions)",
+        right="blocks generate model --prompt Once --max-new-tokens 300 --slide",
+    ),
+    "B1705": Code(
+        "a token that the model does not know",
+        "The tokenizer gives an id that is beyond the model's vocabulary: they do not belong together.",
+        wrong="a model of 256 ids, and a tokenizer of 32,000",
+        right="the tokenizer that the model was trained with",
+    ),
+    "B1706": Code(
+        "text without a tokenizer",
+        "Prompts and stop strings are text, which a tokenizer turns into ids. Without one, give ids, in Python.",
+        wrong='generate(model, None, "Once")',
+        right='generate(model, blocks.open_tokenizer("model"), "Once")',
+    ),
+    "B1707": Code(
+        "an encoder-decoder that is not told how to begin",
+        "What a decoder writes begins with a token of its training, which is not written: `decoder_start_token_id` in "
+        "the config.json of a checkpoint, otherwise the tokenizer's bos or pad.",
+        wrong="blocks generate translator --prompt Hello",
+        right="blocks generate translator --prompt Hello --start 0",
+    ),
+    "B1708": Code(
+        "prompts that cannot be read",
+        "A file of prompts is text in UTF-8: one prompt, one a line with --lines, or a .jsonl file with the key "
+        "`prompt` on each line.",
+        wrong='{"text": "Once"}',
+        right='{"prompt": "Once"}',
+    ),
 }

@@ -18,6 +18,7 @@ _PLUGIN = "about a plugin, which no recipe need name; its title and distribution
 _USAGE = "about the command line or the environment, which is quoted"
 _DATA = "about a line of data, which is named and not shown: it may be long"
 _CORPUS = "about all data together, whose size is said"
+_PROMPT = "about prompts, which are given by hand or by a program"
 NO_PLACE = {
     "B0100": "about all findings of a file",
     "B0605": _USAGE,
@@ -78,6 +79,14 @@ NO_PLACE = {
     "B1801": "about a model as a whole, which is named",
     "B1802": _FILE,
     "B1803": "about a model as a whole, which is named",
+    "B1701": _USAGE,
+    "B1702": "about a model as a whole, which is named",
+    "B1703": _PROMPT,
+    "B1704": _PROMPT,
+    "B1705": _PROMPT,
+    "B1706": _PROMPT,
+    "B1707": "about a model as a whole, which is named",
+    "B1708": "about a file of prompts, whose line is said",
 }
 """Codes whose findings are about no line of a text, and why."""
 _ONE_LINE = "one line at the head of a command that goes on; it names `blocks plugins`"
