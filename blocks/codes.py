@@ -1229,27 +1229,6 @@ CODES: dict[str, Code] = {
         wrong="100 tokens, train.context=256",
         right="100 tokens, train.context=64",
     ),
-    # B18: evaluation
-    "B1801": Code(
-        "a model that predicts no next token",
-        "A text is scored token by token, each given those before it. That takes one stream of tokens, blocks that see "
-        "the past alone, and a head over the vocabulary.",
-        wrong="blocks eval builds/bert-like --data texts/*.txt",
-        right="blocks eval builds/gpt2-tiny --data texts/*.txt",
-    ),
-    "B1802": Code(
-        "texts that are too short to score",
-        "A token is scored by the tokens before it, so a text needs two of them.",
-        wrong="blocks eval model --data one-letter.txt",
-        right="blocks eval model --data book.txt",
-    ),
-    "B1803": Code(
-        "a loss that is no number",
-        "The model gave logits that are infinite or not a number: its training diverged, or its weights do not fit the "
-        "dtype that they were read in.",
-        wrong="blocks eval run/checkpoints/step-00000300 --data book.txt",
-        right="blocks eval run/checkpoints/step-00000200 --data book.txt",
-    ),
     # B17: generation
     "B1701": Code(
         "an impossible way of choosing tokens",
@@ -1305,5 +1284,26 @@ CODES: dict[str, Code] = {
         "`prompt` on each line.",
         wrong='{"text": "Once"}',
         right='{"prompt": "Once"}',
+    ),
+    # B18: evaluation
+    "B1801": Code(
+        "a model that predicts no next token",
+        "A text is scored token by token, each given those before it. That takes one stream of tokens, blocks that see "
+        "the past alone, and a head over the vocabulary.",
+        wrong="blocks eval builds/bert-like --data texts/*.txt",
+        right="blocks eval builds/gpt2-tiny --data texts/*.txt",
+    ),
+    "B1802": Code(
+        "texts that are too short to score",
+        "A token is scored by the tokens before it, so a text needs two of them.",
+        wrong="blocks eval model --data one-letter.txt",
+        right="blocks eval model --data book.txt",
+    ),
+    "B1803": Code(
+        "a loss that is no number",
+        "The model gave logits that are infinite or not a number: its training diverged, or its weights do not fit the "
+        "dtype that they were read in.",
+        wrong="blocks eval run/checkpoints/step-00000300 --data book.txt",
+        right="blocks eval run/checkpoints/step-00000200 --data book.txt",
     ),
 }

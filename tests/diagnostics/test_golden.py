@@ -76,9 +76,6 @@ NO_PLACE = {
     "B1411": _USAGE,
     "B1412": _CORPUS,
     "B1413": _CORPUS,
-    "B1801": "about a model as a whole, which is named",
-    "B1802": _FILE,
-    "B1803": "about a model as a whole, which is named",
     "B1701": _USAGE,
     "B1702": "about a model as a whole, which is named",
     "B1703": _PROMPT,
@@ -87,6 +84,9 @@ NO_PLACE = {
     "B1706": _PROMPT,
     "B1707": "about a model as a whole, which is named",
     "B1708": "about a file of prompts, whose line is said",
+    "B1801": "about a model as a whole, which is named",
+    "B1802": _FILE,
+    "B1803": "about a model as a whole, which is named",
 }
 """Codes whose findings are about no line of a text, and why."""
 _ONE_LINE = "one line at the head of a command that goes on; it names `blocks plugins`"
