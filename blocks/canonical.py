@@ -16,6 +16,7 @@ from blocks.literal import Tree
 from blocks.plan import BlockType, Plan, PlannedStage
 from blocks.recipe import AROUND, STRUCTURE, Recipe, Stack
 from blocks.resolve import component_kind
+from blocks.training import PlannedTraining, Training
 from blocks.yaml_text import TAKEN, WIDTH, scalar, wrapped
 
 DOES = ("mixer", "parallel")
@@ -49,6 +50,29 @@ def _recipe(plan: Plan) -> Iterator[str]:
         if stream.name:
             yield f"  {stream.name}:"
         yield from _stages(plan, stream.stages, "    " if stream.name else "  ")
+    if plan.training is not None:
+        yield ""
+        yield "train:"
+        for key, value in training_tree(plan.training).items():
+            yield from wrapped(f"  {key}: ", value)
+
+
+def training_tree(training: PlannedTraining) -> dict[str, Any]:
+    """The `train:` section in plain values, every default with it; what is off by default is left out where it is."""
+    found: dict[str, Any] = {}
+    for key in Training.model_fields:
+        value = getattr(training, key)
+        if isinstance(value, Component):
+            value = _slot(value)
+        elif key == "checkpoint":
+            value = list(training.selectors)
+        elif key == "auxiliary":
+            value = {term.name: weight for term, weight in value}
+        elif key == "clip" and value is None:
+            value = "none"
+        if value is not None and value not in ([], {}):
+            found[key] = value
+    return found
 
 
 def _stages(plan: Plan, stages: Sequence[PlannedStage], indent: str) -> Iterator[str]:

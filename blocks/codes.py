@@ -1105,22 +1105,22 @@ CODES: dict[str, Code] = {
         "rows longer than the positions",
         "Learned positions have a row of their table for each token, and `context` is the number of tokens that the "
         "model reads at once.",
-        wrong="train: {context: 2048}\n...\n  - position: {learned: {max_len: 1024}}",
-        right="train: {context: 1024}\n...\n  - position: {learned: {max_len: 1024}}",
+        wrong="- position: {learned: {max_len: 1024}}\n...\ntrain: {context: 2048}",
+        right="- position: {learned: {max_len: 1024}}\n...\ntrain: {context: 1024}",
     ),
     "B1305": Code(
         "rows that a block cannot read",
         "Packed documents touch each other in nothing only where every block keeps them apart, and padding changes "
         "nothing only where every block takes a mask.",
-        wrong="train: {packing: documents}\n...\n  writer: {mixer: bahdanau, memory: encoder}",
-        right="train: {packing: padded}\n...\n  writer: {mixer: bahdanau, memory: encoder}",
+        wrong="writer: {mixer: bahdanau, memory: encoder}\n...\ntrain: {packing: documents}",
+        right="writer: {mixer: bahdanau, memory: encoder}\n...\ntrain: {packing: padded}",
     ),
     "B1306": Code(
         "a state that cannot be carried",
         "With `carry` a state goes on from batch to batch, for as long as training lasts. That of attention grows with "
         "every token, and learned positions come to their end; recurrent states and windows stay as they are.",
-        wrong="train: {carry: true}\n...\n  attention: {mixer: multi_head}",
-        right="train: {carry: true}\n...\n  memory: {mixer: gru}",
+        wrong="attention: {mixer: multi_head}\n...\ntrain: {carry: true}",
+        right="memory: {mixer: gru}\n...\ntrain: {carry: true}",
     ),
     "B1307": Code(
         "a schedule that does not fit its steps",
@@ -1133,8 +1133,8 @@ CODES: dict[str, Code] = {
         "a model that cannot be trained for this",
         "An objective asks something of the model: next_token needs a head over the vocabulary and blocks that see the "
         "past alone, load_balance a mixture of experts.",
-        wrong="train: {auxiliary: {load_balance: 0.01}}\n...\n  ffn: {mixer: mlp}",
-        right="train: {auxiliary: {load_balance: 0.01}}\n...\n  ffn: {mixer: moe}",
+        wrong="ffn: {mixer: mlp}\n...\ntrain: {auxiliary: {load_balance: 0.01}}",
+        right="ffn: {mixer: moe}\n...\ntrain: {auxiliary: {load_balance: 0.01}}",
     ),
     "B1309": Code(
         "a tokenizer without a token that training needs",

@@ -22,6 +22,7 @@ from blocks.diagnostics import Diagnostic, Label, RecipeError, Span
 from blocks.published import published
 from blocks.reader import MAX_BYTES, Document, read_file
 from blocks.recipe import Block
+from blocks.registry import TRAINING
 from blocks.suggest import did_you_mean
 
 Refuse: TypeAlias = Callable[..., RecipeError]
@@ -247,6 +248,8 @@ def merged(
 
 def _is_slot(path: tuple[str | int, ...]) -> bool:
     """Whether a mapping here is a choice with its options, `{name: {options}}`; the options may hold further ones."""
+    if path[:1] == ("train",):
+        return len(path) >= 2 and path[1] in TRAINING and len(path) % 2 == 0
     if path[:1] != ("model",):
         first = {"tokenizer": 1, "blocks": 3}.get(str(path[0]) if path else "", 0)
         return bool(first) and len(path) >= first and (len(path) - first) % 2 == 0

@@ -63,12 +63,9 @@ class _Planner:
                 help=help,
             )
         self._check_plugins()
+        before = resolver.reports
         training = self._training()
-        read = resolver.start_again()
-        plan = self._model(tokenizer)
-        found = resolver.start_again()
-        for problems in (read, found):
-            resolver.problems.extend(problems.diagnostics)
+        plan = self._model(tokenizer, reported=resolver.reports - before)
         return (
             replace(plan, training=training.fit(plan)) if plan is not None and training is not None else plan
         )
@@ -81,7 +78,8 @@ class _Planner:
         planner.read()
         return planner
 
-    def _model(self, tokenizer: Tokenizer | None) -> Plan | None:
+    def _model(self, tokenizer: Tokenizer | None, reported: int) -> Plan | None:
+        """The plan of the model; None where more is wrong than what was `reported` of training."""
         resolver = self.resolver
         recipe = self._expanded()
         tokenizer = resolver.checked_tokenizer(tokenizer)
@@ -90,7 +88,7 @@ class _Planner:
             return None
         streams = self._streams(recipe)
         vocabulary = self._vocabulary(recipe, streams)
-        if resolver.problems:
+        if resolver.reports > reported:
             return None
         self._check_read(streams)
         self._check_depth(streams)

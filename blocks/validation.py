@@ -171,8 +171,9 @@ def _report_one(
         message, _, help = str(context["error"]).partition("; ")
         report("B0204", message, where, help=help or None)
     else:
-        field = model.model_fields.get(str(path[-1])) if model is not None and path else None
-        purpose = f"{path[-1]}: {field.description}" if field is not None and field.description else None
+        known = model.model_fields if model is not None else {}
+        key = next((str(part) for part in path[:-3:-1] if part in known), "")  # or that of the mapping it stands in
+        purpose = f"{key}: {known[key].description}" if key and known[key].description else None
         _report_value(details, where, _at(value, path), report, purpose)
 
 

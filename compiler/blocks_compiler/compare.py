@@ -10,6 +10,7 @@ from blocks import BlockGraph, Plan
 from blocks_compiler.align import GAP, NEVER, Pair, align
 from blocks_compiler.backends.report import Costs, Meter
 from blocks_compiler.facts import Item, Meaning, meanings, said
+from blocks_compiler.training import amount, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Comparison:
     layouts: tuple[tuple[str, ...], tuple[str, ...]]
     """Names of the blocks in order, with + or - before one that only this side has."""
     names: tuple[str, str]
+    training: tuple[Option, ...] = ()
+    """What differs in how they are trained, which is no part of the architecture."""
 
     @property
     def same(self) -> bool:
@@ -81,6 +84,7 @@ class Comparison:
             "sizes": [_option_json(option) for option in self.sizes],
             "changes": [_change_json(change) for change in self.changes],
             "ties": [_option_json(option) for option in self.ties],
+            "training": [_option_json(option) for option in self.training],
             "costs": {"old": old, "new": new},
         }
 
@@ -112,7 +116,17 @@ def compare(
             _layout(new_items, {j for i, j in pairs if i is None}, "+"),
         ),
         names or (plans[0].name, plans[1].name),
+        _training(*plans),
     )
+
+
+def _training(old: Plan, new: Plan) -> tuple[Option, ...]:
+    """What differs in how they are trained; one row where only one of them says anything about it."""
+    said = [None if plan.training is None else dict(rows(plan.training)) for plan in (old, new)]
+    if None not in said:
+        return _options(*((found or {}).items() for found in said))
+    about = (None if plan.training is None else amount(plan.training) for plan in (old, new))
+    return _options(*([("train", text)] if text is not None else [] for text in about))
 
 
 def _layout(items: Iterable[Item], alone: Container[int | None], sign: str) -> tuple[str, ...]:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from blocks import Component, Embedding, Head, Plan
+from blocks import Component, Embedding, Head, Plan, PlannedTraining
 from blocks.blocktype import BlockType, Layer
 from blocks.fold import Repeat, fold
 from blocks.plan import PlannedStage
 from blocks.recipe import Stack
 from blocks.say import say
 from blocks.validation import Path
-from blocks_compiler import units
+from blocks_compiler import training, units
 from blocks_compiler.defaults import applies, rule_of
 from blocks_compiler.describe import first_line
 from blocks_compiler.retained import kept
@@ -26,7 +26,7 @@ MANY = 4
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Paragraphs about one part; `topic` is model, stage, layout, block, shared or state."""
+    """Paragraphs about one part; `topic` is model, stage, layout, block, shared, state or training."""
 
     topic: str
     title: str
@@ -49,6 +49,8 @@ class _Explainer:
                 yield from self._stack(stage) if stage.component is None else [self._stage(stage)]
         yield from self._shared()
         yield self._state()
+        if self.plan.training is not None:
+            yield self._training(self.plan.training)
 
     def _model(self) -> Section:
         plan = self.plan
@@ -265,6 +267,26 @@ class _Explainer:
 
     def _state(self) -> Section:
         return Section("state", "what is kept while it writes", (kept(self.plan),))
+
+    # Training
+
+    def _training(self, made: PlannedTraining) -> Section:
+        """What is learnt, how and for how long, and which of it the recipe says."""
+        section = self.plan.recipe.train
+        assert section is not None
+        texts = [f"{training.amount(made)}, for {made.objective.name}."]
+        for key in ("objective", "optimizer", "schedule"):
+            component: Component = getattr(made, key)
+            slot = getattr(section, key)
+            written = next(iter(slot.values())) or {} if isinstance(slot, dict) else {}
+            said = self._defaults(component, written, ("train", key), self.plan.sizes.d_model)
+            rates = f" The rate is {training.rates(made)}." if key == "schedule" else ""
+            texts.append(f"{_capital(first_line(component))}.{rates} {said}".strip())
+        texts += [f"{_capital('; '.join(said))}." for said in (training.means(made), training.reading(made))]
+        usual = [name for name in type(section).model_fields if name not in section.model_fields_set]
+        if usual:
+            texts.append(f"The recipe says nothing of {_and(usual)}, so those are the usual ones.")
+        return Section("training", "how it is trained", tuple(texts))
 
 
 def _around(kind: BlockType) -> str:

@@ -22,6 +22,7 @@ from blocks.extends import KEY
 from blocks.recipe import Block, Recipe, Stack, Stage
 from blocks.registry import KINDS, Entry
 from blocks.resolve import component_kind, takes_number
+from blocks.training import Training
 from blocks.values import Number, Slot
 
 Schema: TypeAlias = dict[str, Any]
@@ -60,6 +61,7 @@ class RecipeSchema:
         self._define_blocks()
         self._define_stack()
         self.definitions["Stage"] = {**self._model(Stage), "minProperties": 1, "maxProperties": 1}
+        self._define_training()
         recipe = _extending(self._model(Recipe))
         return {"$schema": DRAFT, **recipe, "definitions": dict(sorted(self.definitions.items()))}
 
@@ -138,6 +140,14 @@ class RecipeSchema:
         }
         properties["override"] |= {"additionalProperties": {"$ref": "#/definitions/Change"}}
         self.definitions["Stack"] = stack
+
+    def _define_training(self) -> None:
+        training = self._model(Training)
+        terms = training["properties"]["auxiliary"].pop("patternProperties")
+        weight = next(iter(terms.values()))
+        named = {name: {**weight, "description": _about(entry)} for name, entry in self._entries("auxiliary")}
+        training["properties"]["auxiliary"] |= {"properties": named, "patternProperties": {QUALIFIED: weight}}
+        self.definitions["Training"] = training
 
     # Components
 

@@ -77,6 +77,8 @@ class Router(nn.Module):
 class ExpertLinear(nn.Module):
     """E linear maps, one an expert: weight [E, F, D], bias [E, F]."""
 
+    no_weight_decay = ("bias",)  # a matrix of them, and biases all the same
+
     def __init__(self, n_experts: int, d_in: int, d_out: int, *, bias: bool) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(n_experts, d_out, d_in))

@@ -51,6 +51,8 @@ class RelativePositions(nn.Module):
     count as distance 0.
     """
 
+    no_weight_decay = ("weight",)  # they are biases of scores
+
     def __init__(
         self, n_heads: int, *, n_buckets: int = 32, max_distance: int = 128, bidirectional: bool = False
     ) -> None:

@@ -49,6 +49,8 @@ class LearnedPositions(nn.Module):
     The table has `offset` rows before that of position 0, which are never read: BART and OPT have two.
     """
 
+    tables = ("weight",)
+
     def __init__(self, d_model: int, *, max_len: int, offset: int = 0) -> None:
         super().__init__()
         self.max_len = max_len

@@ -43,6 +43,8 @@ class Mamba2(nn.Module):
     leave none.
     """
 
+    no_weight_decay = ("A_log", "D", "dt_bias")  # as the authors' mamba_ssm marks them
+
     def __init__(
         self,
         d_model: int,
@@ -134,6 +136,8 @@ class Mamba(nn.Module):
     or int64, their documents, each of which starts anew. Raises ValueError for documents with a state; they
     leave none.
     """
+
+    no_weight_decay = ("A_log", "D", "dt_proj_bias")  # as the authors' mamba_ssm marks them
 
     def __init__(
         self,

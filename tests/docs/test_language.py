@@ -17,18 +17,21 @@ from blocks.canonical import canonical
 from blocks.cli import main
 from blocks.reader import read
 from blocks.recipe import Block, Recipe, Stack, Stage
+from blocks.registry import TRAINING
 from blocks.same import same_plan
+from blocks.training import Training
 from blocks_compiler.backends.diagram import diagram, graph_svg
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
-MODELS = {"Recipe": Recipe, "Stage": Stage, "Stack": Stack, "Block": Block}
+MODELS = {"Recipe": Recipe, "Stage": Stage, "Stack": Stack, "Block": Block, "Training": Training}
 NEEDED = {
     "recipe", "extends", "d_model", "vocab_size", "depth", "let", "tokenizer", "blocks", "model",
     "embed", "position", "stack", "norm", "head", "heads",
     "layers", "pattern", "symbols", "interleave", "scatter", "cycle", "override", "residual",
     "scale", "layer_scale", "alpha", "out_norm", "name",
     "mixer", "parallel", "join", "share", "adapter", "memory", "kv_from",
+    "train", *Training.model_fields,
 }  # fmt: skip
 """Keys that some example uses: all but `about`, and `plugins`, which lock files have."""
 
@@ -85,6 +88,7 @@ def test_example_reads_back_from_its_canonical_form(example: str) -> None:
     text = canonical(plan)
     again = blocks.load(text).plan()
     assert same_plan(plan, again)
+    assert plan.training == again.training
     assert canonical(again) == text
 
 
@@ -92,7 +96,7 @@ def test_the_examples_use_every_key() -> None:
     used = {key for example in EXAMPLES for key in keys_in(read(example).value)}
     assert NEEDED - used == set()
     every = {name for model in MODELS.values() for name in model.model_fields}
-    assert every - NEEDED == {"about", "plugins", "train"}
+    assert every - NEEDED == {"about", "plugins"}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=named)
@@ -120,7 +124,7 @@ def test_every_component_that_comes_with_blocks_is_named() -> None:
         kind: re.findall(r"`(\w+)`", names)
         for kind, names in re.findall(r"^\| (\w+) \| (`.*) \|$", PAGE, flags=re.MULTILINE)
     }
-    for kind in ("mixer", "norm", "position", "embedding", "head", "score", "tokenizer"):
+    for kind in ("mixer", "norm", "position", "embedding", "head", "score", "tokenizer", *TRAINING):
         installed = {entry.name for entry in Registry.installed(plugins=False).entries if entry.kind == kind}
         assert set(listed[kind]) == installed
 
@@ -179,3 +183,31 @@ def test_picture_is_up_to_date(picture: str) -> None:
     assert words[0]
     command = f"blocks draw {name} -o docs/images/{picture}.svg"
     assert command in (ROOT / "Makefile").read_text(encoding="utf-8"), "make pictures does not draw it"
+
+
+def test_the_table_of_schedules_has_every_one() -> None:
+    section = PAGE.partition("\n**Schedules.**")[2].partition("\n**The usual choices**")[0]
+    rows = re.findall(r"^\| (\w+) \|", section, flags=re.MULTILINE)
+    assert sorted(rows[1:]) == Registry.installed(plugins=False).names("schedule")
+
+
+def test_the_table_of_usual_choices_tells_the_truth() -> None:
+    section = PAGE.partition("\n**The usual choices**")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| (`.*?) \| (.*?) \|", section, flags=re.MULTILINE))
+    named = [key for row in rows for key in re.findall(r"`(\w+)`", row)]
+    assert sorted(named) == sorted(Training.model_fields)
+    usual = blocks.load(whole(EXAMPLES[0])).plan().train
+    optimizer, schedule = usual.optimizer.options(), usual.schedule.model_dump()
+    assert rows["`optimizer`"] == (
+        f"{usual.optimizer.name}, lr {optimizer['lr']:.0e}, β {optimizer['beta1']} and {optimizer['beta2']}, "
+        f"ε {optimizer['eps']:.0e}, decay {optimizer['weight_decay']}"
+    ).replace("e-0", "e-")
+    assert (schedule["warmup"], schedule["minimum"]) == (0.01, 0.1)
+    assert rows["`schedule`"] == f"{usual.schedule.name}, warm-up 1% of the steps, down to a tenth"
+    amount = f"{usual.steps:,} × {usual.batch} × {usual.context} tokens"
+    assert rows["`steps` × `batch` × `context`"] == amount
+    for key in ("objective", "dtype", "packing", "validation", "clip", "seed"):
+        value = getattr(usual, key)
+        assert rows[f"`{key}`"] == str(getattr(value, "name", value))
+    assert rows["`eval_every` `save_every`"] == str(usual.eval_every) == str(usual.save_every)
+    assert not any((usual.checkpoint, usual.compile, usual.ema, usual.carry, usual.auxiliary))

@@ -27,6 +27,9 @@ def _components(plan: Plan) -> list[Component]:
         top += [component for component, _ in kind.components()]
     if plan.tokenizer is not None:
         top.append(plan.tokenizer)
+    if plan.training is not None:
+        top += [plan.training.objective, plan.training.optimizer, plan.training.schedule]
+        top += [term for term, _ in plan.training.auxiliary]
     found: list[Component] = []
     for component in top:
         if component is not None:

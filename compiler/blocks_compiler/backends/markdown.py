@@ -41,7 +41,9 @@ def code(text: str) -> str:
 def _lines(comparison: Comparison) -> Iterator[str]:
     old, new = comparison.names
     if comparison.same:
-        yield f"**{code(old)} and {code(new)} are the same architecture.**"
+        otherwise = ", trained otherwise" if comparison.training else ""
+        yield f"**{code(old)} and {code(new)} are the same architecture{otherwise}.**"
+        yield from _training(comparison.training)
         return
     yield f"### {code(old)} → {code(new)}"
     yield ""
@@ -54,6 +56,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
             yield f"| {SIGNS[change.kind]} | {_title(change)} | {_what(change)} | {parameters(change)} |"
         for tie in comparison.ties:
             yield f"| ~ | tied weights | {_option(tie)} | |"
+    yield from _training(comparison.training)
     if comparison.layouts[0] != comparison.layouts[1]:
         yield from _folded_away(
             "The blocks in order",
@@ -68,6 +71,15 @@ def _lines(comparison: Comparison) -> Iterator[str]:
             for change in comparison.changes
         ]
         yield from _folded_away("Where", ["| | what | where |", "|:-:|---|---|", *rows])
+
+
+def _training(options: Sequence[Option]) -> Iterator[str]:
+    if options:
+        yield from ("", "| training | old | new |", "|---|---|---|")
+        yield from (
+            f"| {escaped(one.name)} | {escaped(one.old or 'none')} | {escaped(one.new or 'none')} |"
+            for one in options
+        )
 
 
 def _costs(rows: Sequence[CostRow], sizes: Sequence[Option]) -> Iterator[str]:

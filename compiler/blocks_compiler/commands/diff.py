@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from blocks import Plan, RecipeError, UsageError, load
 from blocks.api import from_document
@@ -13,7 +14,7 @@ from blocks.published import locate
 from blocks.reader import read
 from blocks_compiler.commands.options import add_json, count
 from blocks_compiler.commands.page import Cell, Page, Table
-from blocks_compiler.compare import Change, Comparison
+from blocks_compiler.compare import Change, Comparison, Option
 
 GIT = "git:"
 MOST = 4
@@ -55,7 +56,7 @@ def run(args: Namespace) -> int:
         print(comparison_markdown(comparison), end="")
     else:
         show(Page(color=args.color), comparison)
-    return 0 if comparison.same else 1
+    return 0 if comparison.same and not comparison.training else 1
 
 
 def read_plan(name: str, args: Namespace) -> Plan:
@@ -96,17 +97,14 @@ def show(page: Page, comparison: Comparison) -> None:
 
     old, new = comparison.names
     if comparison.same:
-        page.line(f"{old} and {new} are the same architecture")
+        page.line(
+            f"{old} and {new} are the same architecture{', trained otherwise' * bool(comparison.training)}"
+        )
+        _show_options(page, "training", comparison.training)
         return
     page.line(Cell(old, "title"), " → ", Cell(new, "title"))
     for title, options in (("sizes", comparison.sizes), ("tied weights", comparison.ties)):
-        if options:
-            page.line()
-            page.line(Cell(title, "bold"))
-            table = Table(("", "", ""), "<<<")
-            for option in options:
-                table.add(option.name, Cell(option.old or "none", "dim"), f"→ {option.new or 'none'}")
-            page.table(table)
+        _show_options(page, title, options)
     blocks = [change for change in comparison.changes if change.item.role == "block"]
     stages = [change for change in comparison.changes if change.item.role != "block"]
     for title, changes in (("blocks", blocks), ("stages", stages)):
@@ -120,6 +118,7 @@ def show(page: Page, comparison: Comparison) -> None:
         page.line(Cell("in order", "bold"))
         page.text(f"old: {layout(comparison.layouts[0])}", indent=2)
         page.text(f"new: {layout(comparison.layouts[1])}", indent=2)
+    _show_options(page, "training", comparison.training)
     page.line()
     table = Table(("", "old", "new", "change", ""), "<>>>>")
     for row in cost_rows(comparison):
@@ -127,6 +126,18 @@ def show(page: Page, comparison: Comparison) -> None:
             row.name, row.old, row.new, Cell(row.change or "=", "bold" if row.change else "dim"), row.share
         )
     page.table(table, indent=0)
+
+
+def _show_options(page: Page, title: str, options: Sequence[Option]) -> None:
+    """Options that are not what they were, below a title; nothing where there are none."""
+    if not options:
+        return
+    page.line()
+    page.line(Cell(title, "bold"))
+    table = Table(("", "", ""), "<<<")
+    for option in options:
+        table.add(option.name, Cell(option.old or "none", "dim"), f"→ {option.new or 'none'}")
+    page.table(table)
 
 
 def _show_change(page: Page, change: Change) -> None:
@@ -151,8 +162,8 @@ def _show_change(page: Page, change: Change) -> None:
 
 
 COMMAND = Command(
-    summary="Say what differs between two recipes in meaning: sizes, blocks, stages, parameters, FLOPs and state. "
-    "The exit code is 1 where they differ.",
+    summary="Say what differs between two recipes in meaning: sizes, blocks, stages, parameters, FLOPs and state, and "
+    "how they are trained. The exit code is 1 where they differ.",
     example="blocks diff llama-3.1-8b mistral-7b\n"
     "blocks diff git:main:recipes/gpt2.yaml recipes/gpt2.yaml --markdown\n"
     "blocks diff nemotron-h-8b nemotron-h-56b --context 128k --json",

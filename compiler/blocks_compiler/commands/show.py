@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 
-from blocks import Head, Plan, Registry
+from blocks import Component, Head, Plan, PlannedTraining, Registry
 from blocks.blocktype import BlockType, Layer
+from blocks.canonical import training_tree
 from blocks.command import Command
 from blocks.fold import Folded, Repeat, fold
 from blocks.plan import PlannedStage
 from blocks.say import say
-from blocks_compiler import units
+from blocks_compiler import training, units
 from blocks_compiler.commands.options import add_json, add_recipe, plan_of
 from blocks_compiler.commands.page import Cell, Page, Table
 from blocks_compiler.describe import besides, block_options, options, sentence
@@ -69,6 +70,7 @@ def as_json(plan: Plan) -> dict[str, object]:
             }
             for layer in plan.layers
         ],
+        "train": training_tree(plan.training) if plan.training is not None else None,
     }
 
 
@@ -108,6 +110,32 @@ class _Show:
                 self._stage(stage)
             else:
                 self._stack(stage)
+        if plan.training is not None:
+            page.line()
+            self._training(plan.training)
+
+    def _training(self, made: PlannedTraining) -> None:
+        """What the `train:` section comes to."""
+        page = self.page
+        page.line(
+            Cell(f"{'train':<8}", "bold"),
+            f" {made.objective.name}",
+            Cell(f"   {training.amount(made)}", "dim"),
+        )
+        page.line()
+        table = Table(("", "", ""), "<<<", ("",))
+        for key in ("objective", "optimizer", "schedule"):
+            component: Component = getattr(made, key)
+            said = training.component_options(component)
+            if said or key != "objective":
+                table.add(key, Cell(component.name, "bold"), Cell(said, "dim"))
+            if key == "schedule":
+                table.add("", "", f"lr {training.rates(made)}")
+        for term, weight in made.auxiliary:
+            table.add("auxiliary", Cell(term.name, "bold"), Cell(f"times {weight:g}", "dim"))
+        page.table(table)
+        for parts in (training.means(made), training.reading(made)):
+            page.text("; ".join(parts), indent=2)
 
     def _sentence(self) -> None:
         """The sentence of the recipe, where it has one."""

@@ -1,15 +1,16 @@
 """Schedules: factors of the learning rate, in plain Python.
 
-Steps count from 0. In all of them warm-up goes up a straight line, (step + 1) / warmup, so that the first step already
-moves the weights (Goyal et al. 2017, arXiv:1706.02677, section 2.2, begin it from a rate as small as that of one
-worker); what follows is a curve of how far training has come since, which would reach its end one step after the last.
-A number of steps is a whole number; one below 1 is a share of all steps, rounded half to even.
+Steps count from 0. Warm-up goes up a straight line, (step + 1) / warmup: its first step moves the weights, its last one
+has the full rate. What follows is a curve of how far training has come since, which comes to its end one step after the
+last, so that no step is made at a rate of 0. transformers' schedules begin with such a step; behind the warm-up both
+agree step by step. A number of steps is a whole number; one below 1 is a share of all steps, rounded half to even.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Literal, Self
 
 from pydantic import Field
@@ -181,25 +182,62 @@ class Step(Warmed):
     warmup: int | float = Field(0, ge=0, description=_WARMUP)
     gamma: float = Field(0.1, gt=0, le=1, description="factor at a milestone")
     every: int | float | None = Field(None, gt=0, description="a milestone at each multiple of so many steps")
-    at: list[int | float] = Field(
-        [0.5, 0.75], max_length=1000, description="milestones; below 1: shares of all steps"
+    at: list[int | float] | None = Field(
+        None,
+        min_length=1,
+        max_length=1000,
+        description="milestones in order; below 1: shares of all steps; default: 0.5 and 0.75, or what every says",
     )
     minimum: float = Field(0.0, ge=0, le=1, description="factor that it does not go below")
+
+    def check(self, sizes: Sizes) -> Iterator[Complaint]:
+        yield from super().check(sizes)
+        if self.every is not None:
+            yield from _whole("every", self.every)
+        if self.every is not None and self.at is not None:
+            yield Complaint(
+                "at", "every says where the milestones are, and at says so too",
+                help="leave one of them out", code="B0312", related=("every",),
+            )  # fmt: skip
+        for milestone in self.at or ():
+            yield from _whole("at", milestone, "a milestone")
+
+    def bind(self, sizes: Sizes) -> Self:
+        named = self.at is not None or self.every is not None
+        return self if named else self.model_copy(update={"at": [0.5, 0.75]})
+
+    def check_steps(self, steps: int) -> Iterator[Complaint]:
+        yield from super().check_steps(steps)
+        name = "at" if self.every is None else "every"
+        milestones = [counted(at, steps) for at in (self.at or () if self.every is None else (self.every,))]
+        if any(one >= other for one, other in pairwise(milestones)):
+            yield Complaint(
+                "at", "milestones in another order than they come, or twice",
+                help=f"at: {sorted(set(milestones))}", code="B1307", related=("steps",),
+            )  # fmt: skip
+        elif milestones and milestones[-1] > steps:
+            yield Complaint(
+                name,
+                f"a milestone at step {milestones[-1]:,} is behind the {steps:,} steps of training",
+                help="a number below 1 is a share of the steps, such as 0.5",
+                code="B1307",
+                related=("steps",),
+            )
 
     def after(self, step: int, warmup: int, steps: int) -> float:
         if self.every is not None:
             passed = step // max(1, counted(self.every, steps))
         else:
-            passed = sum(step >= counted(milestone, steps) for milestone in self.at)
+            passed = sum(step >= counted(milestone, steps) for milestone in self.at or ())
         return max(self.minimum, self.gamma**passed)
 
 
-def _whole(name: str, value: float) -> Iterator[Complaint]:
+def _whole(name: str, value: float, what: str = "") -> Iterator[Complaint]:
     """A complaint about a number that is neither steps nor a share of them."""
     if value >= 1 and value != int(value):
         yield Complaint(
             name,
-            f"{name} is {value:g}: neither a whole number of steps nor a share of them below 1",
-            help=f"{name}: {int(value)}",
+            f"{what or name} is {value:g}: neither a whole number of steps nor a share of them below 1",
+            help=f"{int(value)} or {int(value) + 1}",
             code="B1307",
         )

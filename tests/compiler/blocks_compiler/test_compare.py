@@ -212,7 +212,7 @@ def test_published_architectures() -> None:
 
 def test_json_is_a_contract() -> None:
     found = changed(("d_state: 16", "d_state: 32")).as_json()
-    assert set(found) == {"same", "old", "new", "context", "sizes", "changes", "ties", "costs"}
+    assert set(found) == {"same", "old", "new", "context", "sizes", "changes", "ties", "training", "costs"}
     [change] = found["changes"]
     assert set(change) == {"kind", "count", "old", "new", "options", "parameters"}
     assert change["options"] == [{"name": "d_state", "old": "16", "new": "32"}]

@@ -17,7 +17,7 @@ PATTERN = "M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M-"
 def test_json_is_the_contract(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "nemotron-h-8b", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert list(shown) == ["recipe", "parameters", "pattern", "layers"]
+    assert list(shown) == ["recipe", "parameters", "pattern", "layers", "train"]
     assert (shown["recipe"], shown["parameters"], shown["pattern"]) == (
         "nemotron-h-8b",
         8_100_852_736,
