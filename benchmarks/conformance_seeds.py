@@ -68,6 +68,19 @@ FORMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("n_heads=2", "head_dim=8", "d_state=4", "chunk_size=8"),
         ("n_heads=4", "head_dim=4", "d_state=4", "n_groups=2", "chunk_size=8", "bias=true", "norm_before_gate=true"),
     ),
+    "rnn": (
+        ("hidden=8",),
+        ("hidden=8", "activation=relu"),
+        ("hidden=8", "direction=backward"),
+        ("hidden=8", "direction=bidirectional"),
+    ),
+    "lstm": (
+        ("hidden=8",),
+        ("hidden=12", "d_proj=6"),
+        ("hidden=8", "peepholes=true"),
+        ("hidden=8", "direction=backward"),
+        ("hidden=8", "direction=bidirectional"),
+    ),
     "gru": (
         ("hidden=8",),
         ("hidden=8", "reset=after"),

@@ -17,7 +17,8 @@ from blocks_heads.specs import LM, Classifier, Hidden, MaskedLM, Pooler
 from blocks_norms.specs import LayerNorm, RMSNorm
 from blocks_positions.specs import ALiBi, Learned, Relative, RoPE, Sinusoidal
 from blocks_recurrent.score_specs import Dot, General
-from blocks_recurrent.specs import GRU, Bahdanau, Maxout
+from blocks_recurrent.specs import Bahdanau, Maxout
+from blocks_recurrent.unit_specs import GRU, LSTM, RNN
 from blocks_ssm.specs import Mamba, Mamba2
 
 WIDTHS = (32, 64, 96)
@@ -44,6 +45,8 @@ MIXERS: dict[str, list[Mixer]] = {
         Mamba(d_inner=80, dt_rank=3, d_state=4, d_conv=3, chunk_size=8, bias=True, conv_bias=False),
     ],
     "gru": [GRU(), GRU(hidden=20, reset="after"), GRU(hidden=12, direction="bidirectional", bias=False)],
+    "rnn": [RNN(), RNN(hidden=20, activation="relu"), RNN(hidden=12, direction="bidirectional", bias=False)],
+    "lstm": [LSTM(), LSTM(hidden=20, d_proj=12, peepholes=True), LSTM(direction="bidirectional", bias=False)],
     "bahdanau": [
         Bahdanau().reading(40),
         Bahdanau(hidden=40, score=Dot(), readout="groundhog").reading(40),

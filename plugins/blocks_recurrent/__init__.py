@@ -1,4 +1,4 @@
-"""Gated recurrence and the attention that grew out of it: GRU, RNNsearch's decoder, maxout, scores."""
+"""Recurrence and the attention that grew out of it: RNN, LSTM, GRU, RNNsearch's decoder, maxout, scores."""
 
 from blocks import Register, hookimpl
 
@@ -6,13 +6,28 @@ from blocks import Register, hookimpl
 @hookimpl
 def register_mixers(register: Register) -> None:
     """Recurrent mixers, and the maxout layer of their outputs."""
-    register("gru", "blocks_recurrent.specs:GRU", help="gated recurrent unit: forward, backward or both ways")
+    register("rnn", "blocks_recurrent.unit_specs:RNN", help="Elman's network: forward, backward or both ways")
+    register("lstm", "blocks_recurrent.unit_specs:LSTM", help="long short-term memory, projected where asked")
+    register(
+        "gru", "blocks_recurrent.unit_specs:GRU", help="gated recurrent unit: forward, backward or both ways"
+    )
     register(
         "bahdanau",
         "blocks_recurrent.specs:Bahdanau",
         help="RNNsearch's decoder: a GRU whose previous state attends to a memory",
     )
     register("maxout", "blocks_recurrent.specs:Maxout", help="the greatest of several linear maps")
+
+
+@hookimpl
+def register_kernels(register: Register) -> None:
+    """The references in plain torch, and torch's own: oneDNN's, cuDNN's, or a loop in C++."""
+    register("rnn/reference", "blocks_recurrent.unit_specs:RNN_REFERENCE", help="plain torch")
+    register("rnn/torch", "blocks_recurrent.unit_specs:RNN_TORCH", help="torch's own, as in torch.nn.RNN")
+    register("lstm/reference", "blocks_recurrent.unit_specs:LSTM_REFERENCE", help="plain torch")
+    register("lstm/torch", "blocks_recurrent.unit_specs:LSTM_TORCH", help="torch's own, as in torch.nn.LSTM")
+    register("gru/reference", "blocks_recurrent.unit_specs:GRU_REFERENCE", help="plain torch")
+    register("gru/torch", "blocks_recurrent.unit_specs:GRU_TORCH", help="torch's own, as in torch.nn.GRU")
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""Declarations of the recurrent mixers. H hidden units, M width of the memory, S its tokens."""
+"""Declarations of RNNsearch's decoder and of maxout. H hidden units, M width of the memory, S its tokens."""
 
 from __future__ import annotations
 
@@ -10,87 +10,6 @@ from pydantic import Field
 
 from blocks import Call, Complaint, Cost, D, Inside, Mixer, Op, Polynomial, S, Score, Sizes, T, TokenWise
 from blocks_recurrent.score_specs import Additive
-
-
-class GRU(Mixer):
-    """Gated recurrent unit (Cho et al. 2014, arXiv:1406.1078, section 2.3; Bahdanau et al. 2014, A.1.1)."""
-
-    module = "blocks_recurrent.module:GRU"
-    symbol = "G"
-    phrases = ("GRU", "gated recurrent unit")
-
-    hidden: int | None = Field(
-        None, gt=0, description="hidden units of one direction; default: the width of the input"
-    )
-    direction: Literal["forward", "backward", "bidirectional"] = Field(
-        "forward", description="order of reading; bidirectional puts both side by side, 2 hidden channels"
-    )
-    reset: Literal["before", "after"] = Field(
-        "before",
-        description="the reset gate multiplies the state before the recurrent product, or the product after it (cuDNN)",
-    )
-    bias: bool = Field(
-        True, description="a bias in the gates and the new state; with reset after one in the product"
-    )
-
-    def bind(self, sizes: Sizes) -> Self:
-        return self.model_copy(update={"hidden": self.hidden or sizes.d_model})
-
-    def capabilities(self) -> frozenset[str]:
-        whole = frozenset({"padded", "packed"})
-        return whole | {"causal", "cached"} if self.direction == "forward" else whole
-
-    def sees(self, query: int, key: int) -> bool:
-        ahead, back = self.direction != "backward", self.direction != "forward"
-        return (ahead and key <= query) or (back and key >= query)
-
-    def out_width(self, width: int) -> int:
-        return (self.hidden or width) * (2 if self.direction == "bidirectional" else 1)
-
-    def call(self, width: int) -> Call:
-        options: dict[str, Any] = {
-            "hidden": self.hidden, "reset_after": self.reset == "after", "bias": self.bias
-        }  # fmt: skip
-        if self.direction == "bidirectional":
-            return Call("blocks_recurrent.module:BidirectionalGRU", (width,), options)
-        return Call(self.module, (width,), options | {"reverse": self.direction == "backward"})
-
-    def _ops(self, path: str) -> tuple[Op, Op]:
-        """The two operations of one direction."""
-        hidden: Any = self.hidden or D
-        inner = 3 * hidden * hidden + (self.bias and self.reset == "after") * hidden
-        return (
-            Op(
-                f"{path}in_proj", "linear", ("x",), ("B", "T", 3 * hidden), 3 * hidden * (D + self.bias)
-            ),
-            Op(
-                f"{path}recurrence", "scan", (f"{path}in_proj",), ("B", "T", hidden), inner,
-                label=f"gated recurrence, reset {self.reset}",
-            ),
-        )  # fmt: skip
-
-    def cost(self) -> Cost:
-        hidden: Any = self.hidden or D
-        directions = 2 if self.direction == "bidirectional" else 1
-        weights = 3 * hidden * (D + hidden)
-        biases = self.bias * (3 * hidden + (self.reset == "after") * hidden)
-        params, flops = directions * (weights + biases), directions * 2 * weights * T
-        if self.direction != "forward":
-            return Cost(params, flops)
-        return Cost(params, flops, step=2 * weights, state=hidden)
-
-    def inside(self) -> Inside:
-        if self.direction == "forward":
-            return Inside(self._ops(""))
-        if self.direction == "backward":
-            project, scan = self._ops("")
-            return Inside((project, replace(scan, label=f"{scan.label}, backward")))
-        hidden: Any = self.hidden or D
-        ahead, back = self._ops("ahead."), self._ops("back.")
-        sides = (ahead[1].name, back[1].name)
-        return Inside(
-            (*ahead, *back, Op("concat", "gate", sides, ("B", "T", 2 * hidden), label="ahead; back"))
-        )
 
 
 class Bahdanau(Mixer):

@@ -15,7 +15,8 @@ from blocks_feedforward.moe_specs import MoE
 from blocks_feedforward.specs import MLP, GatedMLP, Linear, LowRank
 from blocks_norms.specs import LayerNorm, RMSNorm
 from blocks_positions.specs import ALiBi, Learned, Relative, RoPE, Sinusoidal
-from blocks_recurrent.specs import GRU, Bahdanau, Maxout
+from blocks_recurrent.specs import Bahdanau, Maxout
+from blocks_recurrent.unit_specs import GRU, LSTM, RNN
 from blocks_ssm.specs import Mamba, Mamba2
 
 D = 16
@@ -55,6 +56,11 @@ MIXERS: dict[str, Mixer] = {
     "gru after": GRU(reset="after"),
     "gru backward": GRU(direction="backward"),
     "gru bidirectional": GRU(direction="bidirectional", hidden=6),
+    "rnn": RNN(activation="relu"),
+    "rnn bidirectional": RNN(direction="bidirectional", hidden=6),
+    "lstm": LSTM(hidden=12, d_proj=8, peepholes=True),
+    "lstm backward": LSTM(direction="backward"),
+    "lstm bidirectional": LSTM(direction="bidirectional", hidden=6),
     "mamba": Mamba(d_state=4, chunk_size=8),
     "mamba, wide taps": Mamba(d_state=4, d_conv=6, conv_bias=False),
     "mamba2": Mamba2(n_heads=4, head_dim=8, d_state=8, chunk_size=8),

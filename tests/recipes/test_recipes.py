@@ -32,6 +32,8 @@ TOTALS = {
     "nemotron-h-8b": 8_100_852_736,
     "nemotron-h-47b": 46_791_554_816,
     "nemotron-h-56b": 56_324_350_464,
+    "lstm-ptb-small": 4_651_600,  # worked out by hand in test_lstm
+    "lstm-ptb-medium": 19_775_200,
     "rnnsearch-50": 80_442_000,  # worked out by hand in test_rnnsearch
     "transformer-base": 63_082_496,  # worked out by hand in test_transformer
     "transformer-big": 214_245_376,
@@ -54,6 +56,8 @@ SIBLINGS = {
     "nemotron-h-8b": "nemotron-h-tiny",
     "nemotron-h-47b": "nemotron-h-47b-tiny",
     "nemotron-h-56b": "nemotron-h-tiny",
+    "lstm-ptb-small": "lstm-tiny",
+    "lstm-ptb-medium": "lstm-tiny",
     "rnnsearch-50": "rnnsearch-tiny",
     "transformer-base": "transformer-tiny",
     "transformer-big": "transformer-tiny",

@@ -48,7 +48,7 @@ class Calls:
 def brief(call: Call) -> str:
     """`Linear(512, 256, bias=False)`: a call in the words of a header."""
     known = defaults(call.target)
-    words = [str(value) for value in call.args]
+    words = [brief(value) if isinstance(value, Call) else str(value) for value in call.args]
     for key, value in call.kwargs.items():
         if value is None or (key in known and known[key] == value):
             continue

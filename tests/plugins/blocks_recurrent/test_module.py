@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from blocks_recurrent.module import GRU, BidirectionalGRU, GRUState, Maxout
+from blocks_recurrent.module import GRU, BothWays, GRUState, Maxout
 
 D, H, T = 6, 5, 11
 
@@ -34,6 +34,10 @@ def gru(**options: Any) -> GRU:
     return stirred(GRU(D, hidden=H, **options))
 
 
+def both_ways(**options: Any) -> BothWays:
+    return BothWays(GRU(D, hidden=H, **options), GRU(D, hidden=H, **options, reverse=True))
+
+
 GRUS = [
     pytest.param(gru, id="before"),
     pytest.param(lambda: gru(reset_after=True), id="after"),
@@ -42,7 +46,7 @@ GRUS = [
 WAYS = [
     *GRUS,
     pytest.param(lambda: gru(reverse=True), id="backward"),
-    pytest.param(lambda: stirred(BidirectionalGRU(D, hidden=H)), id="bidirectional"),
+    pytest.param(lambda: stirred(both_ways()), id="bidirectional"),
 ]
 
 
@@ -79,7 +83,7 @@ def test_reset_after_is_torch_gru_with_its_gradients():
 
 
 def test_both_directions_are_torch_bidirectional_gru_on_padded_rows():
-    ours = stirred(BidirectionalGRU(D, hidden=H, reset_after=True))
+    ours = stirred(both_ways(reset_after=True))
     theirs = nn.GRU(D, H, batch_first=True, bidirectional=True).double()
     theirs.load_state_dict(to_torch(ours.ahead) | to_torch(ours.back, "_reverse"))
     x, lengths = inputs(), torch.tensor([T, 7, 2])
@@ -89,7 +93,7 @@ def test_both_directions_are_torch_bidirectional_gru_on_padded_rows():
     y, _ = ours(x, None, mask)
     assert_same(y[mask], wanted[mask])
     y, _ = ours(x.flip(1), None, mask.flip(1))  # padding on the left of rows read backwards
-    swapped = BidirectionalGRU(D, hidden=H, reset_after=True).double()
+    swapped = both_ways(reset_after=True).double()
     swapped.ahead.load_state_dict(ours.back.state_dict())
     swapped.back.load_state_dict(ours.ahead.state_dict())
     assert_same(y.flip(1)[mask], swapped(x, None, mask)[0].roll(H, dims=-1)[mask])

@@ -10,12 +10,16 @@ from torch.utils.flop_counter import FlopCounterMode
 from blocks import BlocksError, Call, Mixer, Polynomial, Sizes, load
 from blocks_feedforward.specs import MLP
 from blocks_recurrent.score_specs import Additive, Dot, General, ScaledDot
-from blocks_recurrent.specs import GRU, Bahdanau, Maxout
+from blocks_recurrent.specs import Bahdanau, Maxout
+from blocks_recurrent.unit_specs import GRU, LSTM, RNN
 
 WIDTHS = (16, 20, 33)
 ALONE = [
     GRU(), GRU(hidden=7, reset="after"), GRU(hidden=9, bias=False, reset="after"), GRU(direction="backward"),
     GRU(direction="bidirectional", hidden=5), GRU(direction="bidirectional", reset="after", bias=False),
+    RNN(), RNN(hidden=7, activation="relu", bias=False), RNN(direction="backward"), RNN(direction="bidirectional"),
+    LSTM(), LSTM(hidden=9, d_proj=4), LSTM(hidden=7, peepholes=True), LSTM(bias=False, direction="backward"),
+    LSTM(direction="bidirectional", hidden=6, d_proj=5, peepholes=True), LSTM(d_proj=3, bias=False),
     Maxout(), Maxout(d_out=6, pieces=3, bias=False),
 ]  # fmt: skip
 READERS = [
@@ -35,8 +39,9 @@ def bound(mixer: Mixer, width: int) -> Mixer:
 def made(call: Call) -> Any:
     module, _, name = call.target.partition(":")
     options = {key: made(value) if isinstance(value, Call) else value for key, value in call.kwargs.items()}
+    arguments = [made(value) if isinstance(value, Call) else value for value in call.args]
     with torch.device("meta"):
-        return getattr(import_module(module), name)(*call.args, **options)
+        return getattr(import_module(module), name)(*arguments, **options)
 
 
 def count(module: Any, *arguments: Any) -> tuple[int, Any]:
@@ -58,7 +63,8 @@ def test_cost_is_what_torch_counts(mixer, width):
         assert cost.forward(tokens, width, source) == counted
         assert y.shape == (1, tokens, mixer.out_width(width))
         held = [part for part in state or () if part is not None and part.is_floating_point()]
-        assert cost.state_bytes(tokens, width, 1, source) == sum(part.numel() for part in held)
+        cell = getattr(state, "cell", x[:0]).numel()  # in fp32 whatever the dtype of the model
+        assert cost.state_bytes(tokens, width, 1, source) == sum(part.numel() for part in held) + 3 * cell
         if "cached" in mixer.capabilities():
             counted, _ = count(module, x[:, :1], state)
             assert cost.decode(tokens, width, source) == counted
@@ -85,16 +91,23 @@ def test_a_cost_is_known_before_the_sizes_are(mixer):
 def test_defaults_and_widths():
     assert GRU().bind(Sizes(12)).hidden == 12
     assert GRU(direction="bidirectional", hidden=5).out_width(12) == 10
+    assert RNN().bind(Sizes(12)).out_width(12) == LSTM().bind(Sizes(12)).out_width(12) == 12
+    assert LSTM(hidden=20, d_proj=5).bind(Sizes(12)).out_width(12) == 5
+    assert LSTM(hidden=20, d_proj=5, direction="bidirectional").bind(Sizes(12)).out_width(12) == 10
     assert Maxout().bind(Sizes(12)).out_width(12) == 12
     reader = Bahdanau().reading(M).bind(Sizes(10))
     assert (reader.hidden, reader.score.hidden, reader.score.key_width) == (12, 12, M)
     assert reader.out_width(10) == 12 + 10 + M
 
 
+@pytest.mark.parametrize("unit", [RNN, LSTM, GRU])
+def test_capabilities_of_units(unit):
+    assert unit().capabilities() == {"causal", "cached", "padded", "packed"}
+    assert unit(direction="backward").capabilities() == {"padded", "packed"}
+    assert unit(direction="bidirectional").capabilities() == {"padded", "packed"}
+
+
 def test_capabilities():
-    assert GRU().capabilities() == {"causal", "cached", "padded", "packed"}
-    assert GRU(direction="backward").capabilities() == {"padded", "packed"}
-    assert GRU(direction="bidirectional").capabilities() == {"padded", "packed"}
     assert Bahdanau().capabilities() == {"causal", "cached", "padded", "cross"}
 
 
@@ -165,6 +178,18 @@ def test_a_caret_stands_under_what_is_wrong(reader, writer, code, marked):
             "interleaved bidirectional GRU with hidden 8 and FFN",
             (GRU(hidden=8, direction="bidirectional"), MLP(d_ff=64)),
         ),
+        (
+            "interleaved LSTM with hidden 24 and d_proj 16 and FFN",
+            (LSTM(hidden=24, d_proj=16), MLP(d_ff=64)),
+        ),
+        (
+            "interleaved bidirectional LSTM with hidden 8 and backward RNN",
+            (
+                LSTM(hidden=8, direction="bidirectional"),
+                RNN(hidden=16, direction="backward"),
+            ),
+        ),
+        ("interleaved long short-term memory and Elman network", (LSTM(hidden=16), RNN(hidden=16))),
         ("interleaved gated recurrent unit and maxout layer", (GRU(hidden=16), Maxout(d_out=16))),
     ],
 )

@@ -81,6 +81,7 @@ def subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
                 path.write_text(path.read_text().replace(f"blocks_{plugin}", package))
             importlib.invalidate_caches()
             found[plugin] = importlib.import_module(f"{package}.specs")
+        found["units"] = importlib.import_module(f"{found['recurrent'].__package__}.unit_specs")
         found["experts"] = importlib.import_module(f"{found['feedforward'].__package__}.moe_specs")
         return Subject(table.MIXERS[mixer](SimpleNamespace(**found)), table.WIDTH)
 
