@@ -1,11 +1,11 @@
 """Recurrence over time in plain PyTorch: a loop of any step, and Elman's, long short-term and gated units.
 
-Shape letters: B batch, T tokens, D width of the input, H hidden units, P channels of the output (H, or fewer where
-they are projected).
+Shape letters: B batch, T tokens, D width of the input, H hidden units, P channels of the output (H, or fewer
+where they are projected).
 
-The ops `rnn`, `lstm` and `gru` read `real` bool [B, T], true at real tokens, or None for all of them, and `starts` bool
-[B, T], true at tokens that find no state, or None for none. Products have the dtype of x, and what is between them is
-fp32 or better, as rounding adds up over time.
+The ops `rnn`, `lstm` and `gru` read `real` bool [B, T], true at real tokens, or None for all of them, and
+`starts` bool [B, T], true at tokens that find no state, or None for none. Products have the dtype of x, and what
+is between them is fp32 or better, as rounding adds up over time.
 """
 
 from collections.abc import Callable
@@ -99,16 +99,18 @@ def lstm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Long short-term memory: a cell c that is written, kept and read through gates.
 
-    i = σ(W_i x + U_i h + b_i + p_i ∘ c),  f = σ(W_f x + U_f h + b_f + p_f ∘ c),  g = tanh(W_g x + U_g h + b_g)
-    c' = f ∘ c + i ∘ g,  o = σ(W_o x + U_o h + b_o + p_o ∘ c'),  h' = R (o ∘ tanh(c'))
+    i = σ(W_i x + U_i h + b_i + p_i ∘ c),  f = σ(W_f x + U_f h + b_f + p_f ∘ c)
+    g = tanh(W_g x + U_g h + b_g),  c' = f ∘ c + i ∘ g
+    o = σ(W_o x + U_o h + b_o + p_o ∘ c'),  h' = R (o ∘ tanh(c'))
 
-    Hochreiter and Schmidhuber 1997, Neural Computation 9:1735-1780, with the forget gate f of Gers et al. 2000,
-    Neural Computation 12:2451-2471. The peepholes p are those of Gers and Schmidhuber 2000, IJCNN 3:189-194; the
-    projection R is that of Sak et al. 2014, arXiv:1402.1128, equation 6.
+    Hochreiter and Schmidhuber 1997, Neural Computation 9:1735-1780, with the forget gate f of Gers et al.
+    2000, Neural Computation 12:2451-2471. The peepholes p are those of Gers and Schmidhuber 2000, IJCNN
+    3:189-194; the projection R is that of Sak et al. 2014, arXiv:1402.1128, equation 6.
 
-    x [B, T, D]; h [B, P] and c [B, H], before the first token; rows of i, f, g and o one after another, as in
-    torch: W [4H, D], U [4H, P], bias [4H] or None; peepholes [3, H] of i, f and o or None; projection [P, H] or
-    None, P is H then. Returns h_1 to h_T [B, T, P], the last one [B, P] and the last c [B, H], in fp32 or better.
+    x [B, T, D]; h [B, P] and c [B, H], before the first token; rows of i, f, g and o one after another, as
+    in torch: W [4H, D], U [4H, P], bias [4H] or None; peepholes [3, H] of i, f and o or None; projection
+    [P, H] or None, P is H then. Returns h_1 to h_T [B, T, P], the last one [B, P] and the last c [B, H], in
+    fp32 or better.
     """
     dtype = torch.promote_types(x.dtype, torch.float32)
 
@@ -142,8 +144,8 @@ def gru(
 ) -> tuple[Tensor, Tensor]:
     """Gated recurrent units: `gated_step` over time, of W x + bias.
 
-    x [B, T, D]; h [B, H], before the first token; W [3H, D] and bias [3H] or None, rows of r, z and h~ one after
-    another; the others as in `gated_step`. Returns h_1 to h_T [B, T, H] and the last one [B, H].
+    x [B, T, D]; h [B, H], before the first token; W [3H, D] and bias [3H] or None, rows of r, z and h~ one
+    after another; the others as in `gated_step`. Returns h_1 to h_T [B, T, H] and the last one [B, H].
     """
 
     def step(state: Any, fed: Tensor, *start: Tensor) -> Any:

@@ -2,10 +2,10 @@
 
 Shape letters: B batch, T tokens in this call, D width of the input, H hidden units, P channels of the output.
 
-What is said of all three: forward(x, state=None, mask=None) -> (y, state), x [B, T, D], y [B, T, P], mask bool
-[B, T], true at real tokens, or int64, their documents, each of which starts anew. With `reverse` they read from the
-last real token to the first, and keep no state. They raise ValueError for a state in reverse, or with documents,
-which leave none.
+What is said of all three: forward(x, state=None, mask=None) -> (y, state), x [B, T, D], y [B, T, P], mask
+bool [B, T], true at real tokens, or int64, their documents, each of which starts anew. With `reverse` they read
+from the last real token to the first, and keep no state. They raise ValueError for a state in reverse, or with
+documents, which leave none.
 """
 
 from typing import Any, NamedTuple
@@ -71,8 +71,8 @@ class RNN(nn.Module):
 class LSTM(nn.Module):
     """Long short-term memory (Hochreiter and Schmidhuber 1997) with a forget gate (Gers et al. 2000).
 
-    The function `lstm` has the formulas. Rows of the gates are in torch's order: input, forget, new, output. The
-    weights of torch.nn.LSTM are the same ones: weight_ih is `in_proj.weight`, weight_hh `recurrence.U`,
+    The function `lstm` has the formulas. Rows of the gates are in torch's order: input, forget, new, output.
+    The weights of torch.nn.LSTM are the same ones: weight_ih is `in_proj.weight`, weight_hh `recurrence.U`,
     weight_hr `recurrence.projection`, and its two biases have the sum `recurrence.b`.
     """
 
@@ -146,7 +146,7 @@ class GRU(nn.Module):
 
 
 class BothWays(nn.Module):
-    """A recurrent layer from the first token to the last and one from the last to the first: y = [ahead; back].
+    """Two recurrent layers, one from the first token on and one from the last token back: y = [ahead; back].
 
     Schuster and Paliwal 1997, IEEE Transactions on Signal Processing 45:2673-2681; Bahdanau et al. 2014,
     arXiv:1409.0473, appendix A.2.1.
@@ -174,7 +174,7 @@ class GateProjection(nn.Linear):
 
     @torch.no_grad()
     def init_weights(self, generator: torch.Generator) -> None:
-        """Uniform between ± sqrt(6 / (D + H)) for each gate: Glorot and Bengio 2010, AISTATS, equation 16."""
+        """Uniform between ± sqrt(6 / (D + H)), gate by gate: Glorot and Bengio 2010, equation 16."""
         D, H = self.in_features, self.out_features // self.gates
         drawn = torch.rand(self.weight.shape, generator=generator)
         self.weight.copy_((2 * drawn - 1) * (6 / (D + H)) ** 0.5)
@@ -190,14 +190,14 @@ class Recurrence(nn.Module):
 
     @torch.no_grad()
     def init_weights(self, generator: torch.Generator) -> None:
-        """A random orthogonal matrix, which keeps the length of the state (Saxe et al. 2013, arXiv:1312.6120)."""
+        """A random orthogonal matrix: it keeps the length of the state. Saxe et al. 2013, arXiv:1312.6120."""
         self.U.copy_(orthogonal(self.U, generator))
         if self.b is not None:
             self.b.zero_()
 
 
 class LongShortTermRecurrence(nn.Module):
-    """The weights of a long short-term memory beside those of its inputs; the function `lstm` has their shapes."""
+    """What a long short-term memory holds beside the map of its inputs: the arguments of `lstm`."""
 
     def __init__(
         self,
@@ -233,9 +233,9 @@ class LongShortTermRecurrence(nn.Module):
 
 
 class GatedRecurrence(nn.Module):
-    """One step of a gated recurrent unit, without what its inputs add to the gates: the function `gated_step`.
+    """One step of a gated recurrent unit, without what its inputs add to the gates.
 
-    `U_gates` holds the rows of r, then z.
+    The function `gated_step` has the formulas. `U_gates` holds the rows of r, then z.
 
     forward(h, x) -> h': h [B, H]; x [B, 3H], x_r, x_z and x_h side by side.
     """
@@ -260,7 +260,7 @@ class GatedRecurrence(nn.Module):
 
 
 def orthogonal(weight: Tensor, generator: torch.Generator) -> Tensor:
-    """A random orthogonal matrix of the shape of `weight`: orthonormal rows, or columns where there are fewer."""
+    """A random matrix of the shape of `weight` with orthonormal rows, or columns where there are fewer."""
     return nn.init.orthogonal_(torch.empty(weight.shape, device="cpu"), generator=generator)
 
 
