@@ -194,46 +194,55 @@ from pathlib import Path
 from blocks import Registry
 from blocks_train.data import prepare
 coder = Registry.installed(plugins=False).find("tokenizer", "byte").load()().open(None)
+path, cache, go = map(Path, sys.argv[1:])
 
-class Slow:
+class Held:
     calls = 0
     def __getattr__(self, name):
         return getattr(coder, name)
     def encode_batch(self, texts):
-        Slow.calls += 1
-        time.sleep(float(sys.argv[3]))
+        Held.calls += 1
+        while not go.exists():
+            time.sleep(0.01)
         return coder.encode_batch(texts)
 
-print("ready", flush=True)
-said = []
-corpus = prepare([sys.argv[1]], Slow(), sys.argv[2], split="lines", step=lambda what, *_: said.append(what))
-waited = any("wait" in what for what in said)
-print(Slow.calls, len(corpus.tokens), waited, flush=True)
+waited = False
+def step(what, done, total):
+    global waited
+    if what.startswith("wait"):
+        waited = True
+        go.touch()
+
+corpus = prepare([path], Held(), cache, split="lines", step=step)
+print(Held.calls, len(corpus.tokens), waited)
 """
+"""Tokenises, but not before the file `go` is there; makes it once it has to wait for another process."""
 
 
-def start(path, cache, delay):
-    command = [sys.executable, "-c", WORKER, str(path), str(cache), str(delay)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "ready\n"
-    return process
+def start(*paths):
+    command = [sys.executable, "-c", WORKER, *map(str, paths)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_a_second_process_waits_and_reads_what_the_first_wrote(write, cache):
-    path = write("a.txt", "line\n" * 100)
-    first = start(path, cache, 1.0)
+def wait_for_a_fresh_folder(cache, process):
     while not list(cache.glob(".*.new-*")):
+        assert process.poll() is None, process.communicate()
         time.sleep(0.01)
-    second = start(path, cache, 0)
+
+
+def test_a_second_process_waits_and_reads_what_the_first_wrote(write, tmp_path, cache):
+    path = write("a.txt", "line\n" * 100)
+    first = start(path, cache, tmp_path / "go")
+    wait_for_a_fresh_folder(cache, first)
+    second = start(path, cache, tmp_path / "go")
     for process, wanted in ((first, "1 500 False\n"), (second, "0 500 True\n")):
         assert process.communicate(timeout=60) == (wanted, "")
 
 
-def test_a_kill_leaves_nothing_that_is_read_and_nothing_that_stays(write, cache, bytewise):
+def test_a_kill_leaves_nothing_that_is_read_and_nothing_that_stays(write, tmp_path, cache, bytewise):
     path = write("a.txt", "line\n" * 100)
-    first = start(path, cache, 60)
-    while not list(cache.glob(".*.new-*")):
-        time.sleep(0.01)
+    first = start(path, cache, tmp_path / "go")
+    wait_for_a_fresh_folder(cache, first)
     first.send_signal(signal.SIGKILL)
     first.communicate(timeout=60)
     assert len(list(cache.glob(".*.new-*"))) == 1
@@ -267,7 +276,7 @@ def test_a_write_that_fails_midway_is_told_as_such(write, cache):
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))\ncorpus =",
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(path), str(cache), "0"], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, str(path), str(cache), "/"], capture_output=True, text=True, check=False
     )
     assert f"error[B0807]: File too large: {cache}" in done.stderr
     assert [entry for entry in cache.iterdir() if entry.is_dir()] == []
@@ -278,7 +287,7 @@ def test_memory_does_not_grow_with_the_file(write, cache):
     path = write("a.txt", b"some words of a line\n" * 800_000 + b"word " * 3_200_000)
     code = WORKER.replace('split="lines", ', "") + "\nprint(Path('/proc/self/status').read_text())"
     done = subprocess.run(
-        [sys.executable, "-c", code, str(path), str(cache), "0"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, str(path), str(cache), "/"], capture_output=True, text=True, check=True
     )
     peak = int(re.search(r"VmHWM:\s+(\d+)", done.stdout)[1])
     assert peak < 200_000  # kB, of which Python and numpy take some 50,000
