@@ -33,6 +33,9 @@ blocks
       position.high_freq_factor  4              → none
       position.original_max_len  8192           → none
 
+training
+  train  1,200,000 steps of 2,048 x 8,192 tokens, 20.1 T in all  → none
+
                                            old            new        change
 parameters                       8,030,261,248  7,241,732,096  −788,529,152   −9.8%
 FLOPs a token, forward at 4096      17.2 GFLOP     16.4 GFLOP  −788.5 MFLOP   −4.6%
