@@ -24,6 +24,8 @@ class Objective(Component):
     kind = "objective"
     reads: ClassVar[tuple[str, ...]] = ("text",)
     """Columns of a record, such as `text`, or `source` and `target`."""
+    numbers: ClassVar[Mapping[str, str]] = {}
+    """Columns of `reads` that hold numbers, such as images and labels -> their dtype; the others are text."""
     shift: ClassVar[int] = 1
     """How far ahead a token's target stands: 1 the next token, 0 itself, for objectives that hide some."""
 
@@ -39,6 +41,18 @@ class Objective(Component):
         a row's number alone, so that a run goes on from the number of its step, on any number of ranks.
         """
         return inputs, targets
+
+    def gather(
+        self, records: Sequence[Mapping[str, Any]], *, coder: Coder | None, context: int
+    ) -> tuple[Mapping[str, Any], Any]:
+        """Inputs, by the model's arguments, and targets of some records that are more than one text.
+
+        A record has a numpy array for each column of `reads`: the ids of a text, or numbers. A text alone is cut into
+        rows or packed as the recipe says, and does not come here.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} reads {', '.join(self.reads)}, and must define gather"
+        )
 
     def check_plan(self, plan: Plan) -> Iterator[Complaint]:
         """Yield why a model of this plan cannot be trained for it."""

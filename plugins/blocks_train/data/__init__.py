@@ -11,6 +11,7 @@ from blocks_train.data.bar import progress
 from blocks_train.data.batch import IGNORED, Batch
 from blocks_train.data.columns import Numbers, Text
 from blocks_train.data.corpus import Corpus
+from blocks_train.data.gathering import columns_of, gathered
 from blocks_train.data.loader import Loader, TableLoader
 from blocks_train.data.sources import find
 from blocks_train.data.table import Table, labelled, padded, pairs
@@ -25,7 +26,9 @@ __all__ = [
     "Table",
     "TableLoader",
     "Text",
+    "columns_of",
     "find",
+    "gathered",
     "labelled",
     "padded",
     "pairs",

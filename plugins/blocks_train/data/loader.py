@@ -46,6 +46,11 @@ class Rows:
         """The first of them."""
         return self.rank * self.count
 
+    def numbers(self, step: int) -> range:
+        """The numbers of this rank's rows at a step, from 0 at the first row of the first one on."""
+        start = step * self.size + self.first
+        return range(start, start + self.count)
+
 
 class Loader:
     """Batches of a corpus.
@@ -80,6 +85,10 @@ class Loader:
     def batch(self, step: int) -> Batch:
         """This rank's rows of the batch of a step, from 0 on."""
         return self._mode.batch(step, self._rows.first, self._rows.count, self._rows.size)
+
+    def numbers(self, step: int) -> range:
+        """The numbers of those rows, from 0 at the first row of the first step on."""
+        return self._rows.numbers(step)
 
     @property
     def rows(self) -> int:
@@ -153,12 +162,15 @@ class TableLoader:
 
     def batch(self, step: int) -> Batch:
         """This rank's rows of the batch of a step, from 0 on."""
-        first = step * self._rows.size + self._rows.first
         found = [
             permute(places, self.rows, mix(self._seed, epoch))
-            for epoch, places in by_epoch(first, self._rows.count, self.rows)
+            for epoch, places in by_epoch(self.numbers(step).start, self._rows.count, self.rows)
         ]
         return self._collate([self._table[int(row)] for row in np.concatenate(found)])
+
+    def numbers(self, step: int) -> range:
+        """The numbers of those rows, from 0 at the first row of the first step on."""
+        return self._rows.numbers(step)
 
     @property
     def rows(self) -> int:
