@@ -1080,6 +1080,20 @@ CODES: dict[str, Code] = {
         wrong="tokenizer: {file: {path: tokenizer.json, eos: <end>}}",
         right="tokenizer: {file: {path: tokenizer.json, eos: </s>}}",
     ),
+    "B1210": Code(
+        "a token that is there already",
+        "Tokens that are added are new: none of them is in the vocabulary, none is given twice, and a role that has a "
+        "token keeps it.",
+        wrong="blocks tokenizer extend model --add Kyiv Kyiv -o larger",
+        right="blocks tokenizer extend model --add Kyiv -o larger",
+    ),
+    "B1211": Code(
+        "a model without rows for tokens",
+        "Tokens are added to a model by adding rows to its embedding and its head. This one reads something else than "
+        "tokens.",
+        wrong="blocks tokenizer extend a-vision-transformer --add Kyiv -o larger",
+        right="blocks tokenizer extend a-language-model --add Kyiv -o larger",
+    ),
     # B13: training
     "B1301": Code(
         "training without something that it needs",

@@ -169,7 +169,7 @@ def _of_build(folder: Path, registry: Registry) -> Coder:
 
 def _of_files(path: Path, registry: Registry) -> Coder:
     reader: type[Tokenizer] = registry.find("tokenizer", "file").load()
-    return reader.model_validate({"path": path.name}).beside(path.parent).open(None)
+    return reader.model_validate({"path": FILES[0]}).open(path)
 
 
 def _none(folder: Path) -> BuildError:

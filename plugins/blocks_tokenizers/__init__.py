@@ -1,4 +1,4 @@
-"""Tokenizers: bytes, characters, words, byte-level BPE, WordPiece, Unigram, and files."""
+"""Tokenizers: bytes, characters, words, byte-level BPE, WordPiece, Unigram, and files; `blocks tokenizer`."""
 
 from blocks import Register, hookimpl
 
@@ -17,3 +17,13 @@ def register_tokenizers(register: Register) -> None:
     )
     register("unigram", "blocks_tokenizers.specs:Unigram", help="the likeliest pieces, as in sentencepiece")
     register("file", "blocks_tokenizers.file:File", help="a tokenizer.json, or a sentencepiece model")
+
+
+@hookimpl
+def register_commands(register: Register) -> None:
+    """`blocks tokenizer`."""
+    register(
+        "tokenizer",
+        "blocks_tokenizers.command:COMMAND",
+        help="Train a tokenizer, encode a text, judge a vocabulary, add tokens to a model.",
+    )

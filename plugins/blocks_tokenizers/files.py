@@ -83,8 +83,9 @@ def open_files(path: Path, special: dict[str, str] | None = None) -> Coder:
     found = {
         role: token for role in ROLES for token in [_token(config.get(f"{role}_token"))] if token is not None
     }
-    if "unk" not in found and isinstance(unknown := getattr(made.model, "unk_token", None), str):
-        found["unk"] = unknown
+    unknown = getattr(made.model, "unk_token", None)
+    if isinstance(unknown, str) and made.token_to_id(unknown) is not None:
+        found.setdefault("unk", unknown)
     found |= special or {}
     lacking = [token for token in found.values() if made.token_to_id(token) is None]
     if lacking:

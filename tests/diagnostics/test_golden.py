@@ -62,6 +62,8 @@ NO_PLACE = {
     "B1207": "about a text, whose place is said",
     "B1208": "about a text",
     "B1209": _FILE,
+    "B1210": "about a token, which is named",
+    "B1211": "about a model as a whole, which is named",
     "B1309": "about a tokenizer, which has no place in a text",
     "B1401": _FILE,
     "B1402": _DATA,

@@ -1,0 +1,1 @@
+"""What `blocks tokenizer` does, a file an action."""
