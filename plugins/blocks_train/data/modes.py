@@ -52,7 +52,8 @@ class Stream(Mode):
     """Windows that tile the corpus, each once an epoch, in shuffled order.
 
     Where the tiling begins is drawn anew for every epoch, so windows start anywhere, as nanoGPT's do; drawn with
-    replacement as there, an epoch's worth of windows would leave out a share 1/e of the tokens.
+    replacement as there, an epoch's worth of windows would leave out a share 1/e of the tokens. What the tiling leaves
+    out at the two ends is less than two windows, and not the same from epoch to epoch.
     """
 
     def __init__(self, corpus: Corpus, context: int, shift: int, seed: int) -> None:

@@ -78,7 +78,7 @@ def test_parquet(tmp_path, cache, letters):
     assert documents(prepare([tmp_path / "a.parquet"], letters, cache)) == found
 
 
-def test_a_local_dataset_is_streamed(write, cache, letters, monkeypatch):
+def test_a_local_dataset_is_streamed(write, tmp_path, cache, letters, monkeypatch):
     pytest.importorskip("datasets")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(cache / "hf"))
@@ -97,6 +97,9 @@ def test_a_local_dataset_is_streamed(write, cache, letters, monkeypatch):
     with pytest.raises(BuildError) as caught:
         prepare([f"hf:{folder}#valid"], letters, cache)
     assert [d.code for d in caught.value.diagnostics] == ["B1406"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BuildError, match="cannot be read as a dataset: .* contain any data files"):
+        prepare([f"hf:{tmp_path / 'empty'}"], letters, cache)
 
 
 @pytest.mark.parametrize(("name", "library"), [("a.parquet", "pyarrow"), ("hf:x", "datasets")])
@@ -282,6 +285,7 @@ def test_a_write_that_fails_midway_is_told_as_such(write, cache):
     assert [entry for entry in cache.iterdir() if entry.is_dir()] == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_does_not_grow_with_the_file(write, cache):
     """16 MB of lines and as much without a line break, whose ids would take 256 MB as a list."""
     path = write("a.txt", b"some words of a line\n" * 800_000 + b"word " * 3_200_000)
