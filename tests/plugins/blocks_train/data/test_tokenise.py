@@ -98,7 +98,7 @@ def test_a_local_dataset_is_streamed(write, tmp_path, cache, letters, monkeypatc
         prepare([f"hf:{folder}#valid"], letters, cache)
     assert [d.code for d in caught.value.diagnostics] == ["B1406"]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BuildError, match="cannot be read as a dataset: .* contain any data files"):
+    with pytest.raises(BuildError, match=r"cannot be read as a dataset: .* contain any data files"):
         prepare([f"hf:{tmp_path / 'empty'}"], letters, cache)
 
 
