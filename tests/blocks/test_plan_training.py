@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from pydantic import Field
 
 import blocks
+from blocks import Complaint, Objective, Optimizer, Plan, Register, Registry, Schedule, hookimpl
 from blocks.training import USUAL_CONTEXT, Training
 
 TOP = "recipe: r\nd_model: 64\nvocab_size: 100\n"
@@ -106,3 +110,86 @@ def test_a_state_is_carried_where_it_stays_as_large_as_it_is(block: str, why: st
     with pytest.raises(blocks.RecipeError) as raised:
         blocks.load(text).plan()
     assert f"B1306 {why}" in [f"{d.code} {d.message.rpartition(': ')[2]}" for d in raised.value.diagnostics]
+
+
+class Halving(Schedule):
+    """Half the rate after every so many steps, as a stranger's plugin has it."""
+
+    every: int = Field(1000, gt=0, description="steps at the same rate")
+
+    def factor(self, step: int, steps: int) -> float:
+        return 0.5 ** (step // self.every)
+
+    def check_steps(self, steps: int) -> Iterator[Complaint]:
+        if self.every > steps:
+            yield Complaint(
+                "every", f"{self.every} steps are more than {steps}", help="fewer", related=("steps",)
+            )
+
+
+class Broken(Schedule):
+    def factor(self, step: int, steps: int) -> float:
+        return float("nan")
+
+
+class Plain(Optimizer):
+    """What a plugin brings is declared, and made when training begins."""
+
+    module = "stranger.module:plain"
+
+
+class Picky(Objective):
+    module = "stranger.module:Picky"
+
+    def check_plan(self, plan: Plan) -> Iterator[Complaint]:
+        if len(plan.layers) < 2:
+            yield Complaint("", "one block is too few", help="two", code="B1308")
+
+
+class Stranger:
+    @hookimpl
+    def register_schedules(self, register: Register) -> None:
+        register("halving", Halving)
+        register("broken", Broken)
+        register("picky", Picky)
+
+    @hookimpl
+    def register_optimizers(self, register: Register) -> None:
+        register("plain", Plain)
+
+    @hookimpl
+    def register_objectives(self, register: Register) -> None:
+        register("picky", Picky)
+
+
+STRANGE = Registry.installed(plugins=False).with_plugin(Stranger())
+
+
+def test_a_plugin_brings_schedules_optimizers_and_objectives() -> None:
+    said = (
+        "train: {steps: 10, schedule: {halving: {every: 4}}, optimizer: {plain: {lr: 8}}, objective: picky}\n"
+    )
+    made = blocks.load(TOP + TWO + said).plan(registry=STRANGE).train
+    assert [made.rate(step) for step in (0, 3, 4, 8)] == [8, 8, 4, 2]
+    assert (made.optimizer.options(), made.objective.name) == ({"lr": 8}, "picky")
+
+
+def test_what_a_plugin_complains_of_has_its_place() -> None:
+    alone = stages("embed: tokens", "stack: {layers: [ffn]}", "head: lm")
+    text = alone + "train:\n  objective: picky\n  schedule: halving\n  steps: 10\n"
+    with pytest.raises(blocks.RecipeError) as raised:
+        blocks.load(text).plan(registry=STRANGE)
+    objective, schedule = raised.value.diagnostics
+    assert (objective.message, objective.span and objective.span.line) == ("one block is too few", 10)
+    assert (schedule.message, schedule.span and schedule.span.line) == ("1000 steps are more than 10", 11)
+    assert [note.text for note in schedule.notes] == ["steps is set here"]
+
+
+def test_a_plugin_that_gives_no_number_is_named() -> None:
+    made = blocks.load(TOP + TWO + "train: {schedule: broken}\n").plan(registry=STRANGE).train
+    with pytest.raises(
+        blocks.PluginError, match=r"`factor` of schedule 'broken' of plugin 'Stranger' returns nan"
+    ):
+        made.rate(0)
+    with pytest.raises(blocks.RecipeError, match="schedule 'picky', and it is not a schedule"):
+        blocks.load(TOP + TWO + "train: {schedule: picky}\n").plan(registry=STRANGE)
