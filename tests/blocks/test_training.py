@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import blocks
 from blocks import PlannedTraining, Training
@@ -203,3 +206,65 @@ def test_the_canonical_form_of_a_sentence_keeps_it() -> None:
     again = blocks.load(canonical(plan)).plan()
     assert again.training == plan.training
     assert plan.train.steps == 7
+
+
+def options(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+SHARES = st.floats(1e-4, 0.4)
+STEPS = SHARES | st.integers(0, 40)
+SCHEDULES = st.one_of(
+    st.sampled_from(["constant", "cosine", "linear", "wsd", "inverse_sqrt", "step"]),
+    options(warmup=STEPS, minimum=st.floats(0, 1)).map(lambda said: {"cosine": said}),
+    options(warmup=STEPS, decay=STEPS, shape=st.sampled_from(["linear", "sqrt"])).map(
+        lambda said: {"wsd": said}
+    ),
+    st.lists(st.integers(1, 100), min_size=1, max_size=5, unique=True).map(
+        lambda said: {"step": {"at": sorted(said)}}
+    ),
+    options(every=st.integers(1, 100), gamma=st.floats(0.01, 1)).map(lambda said: {"step": said}),
+)
+OPTIMIZERS = st.one_of(
+    st.sampled_from(["adamw", "sgd"]),
+    options(lr=st.floats(1e-9, 10), beta1=st.floats(0, 0.999), eps=st.floats(1e-30, 1), decay_embeddings=st.booleans())
+    .map(lambda said: {"adamw": said}),
+    options(lr=st.floats(1e-9, 10), momentum=st.floats(0.1, 0.9), nesterov=st.booleans())
+    .map(lambda said: {"sgd": said}),
+)  # fmt: skip
+SECTIONS = options(
+    objective=st.just("next_token")
+    | options(smoothing=st.floats(0, 0.9)).map(lambda said: {"next_token": said}),
+    optimizer=OPTIMIZERS,
+    schedule=SCHEDULES,
+    steps=st.integers(100, 10**12),
+    batch=st.integers(1, 100).map(lambda parts: 12 * parts),
+    context=st.integers(1, 10**6),
+    accumulate=st.sampled_from([1, 2, 3, 4, 6, 12]),
+    clip=st.just("none") | st.floats(1e-6, 1e6),
+    dtype=st.sampled_from(["float32", "bfloat16"]),
+    checkpoint=st.sampled_from(["ffn", "layers", "attention[-1]", "layers[1:3]", ["ffn[0]", "attention"]]),
+    compile=st.booleans(),
+    ema=st.floats(1e-6, 1 - 1e-6),
+    packing=st.sampled_from(["stream", "documents", "padded"]),
+    validation=st.floats(0, 0.99),
+    eval_every=st.integers(1, 10**12),
+    save_every=st.integers(1, 10**12),
+    seed=st.integers(0, 2**63 - 1),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(said=SECTIONS)
+def test_any_section_is_read_back_from_its_canonical_form(said: dict[str, Any]) -> None:
+    if "accumulate" in said and "batch" not in said:
+        said["batch"] = 12
+    plan = blocks.load(f"{TOP}train: {json.dumps(said)}\n").plan()
+    text = canonical(plan)
+    again = blocks.load(text).plan()
+    assert again.training == plan.training
+    assert canonical(again) == text
+    for key, value in said.items():
+        made = getattr(plan.train, key)
+        if not isinstance(value, dict | str | list) or key == "dtype":
+            assert made == value

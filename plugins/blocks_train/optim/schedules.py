@@ -210,10 +210,10 @@ class Step(Warmed):
         yield from super().check_steps(steps)
         name = "at" if self.every is None else "every"
         milestones = [counted(at, steps) for at in (self.at or () if self.every is None else (self.every,))]
-        if any(one >= other for one, other in pairwise(milestones)):
+        if any(one > other for one, other in pairwise(milestones)):
             yield Complaint(
-                "at", "milestones in another order than they come, or twice",
-                help=f"at: {sorted(set(milestones))}", code="B1307", related=("steps",),
+                "at", "milestones in another order than they come",
+                help=f"at: {sorted(milestones)}", code="B1307", related=("steps",),
             )  # fmt: skip
         elif milestones and milestones[-1] > steps:
             yield Complaint(

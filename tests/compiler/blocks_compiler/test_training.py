@@ -59,6 +59,17 @@ def test_rates_are_those_of_the_first_the_best_and_the_last_step(said: str, expe
     assert rates(train(f"train: {{steps: 1k, optimizer: {{adamw: {{lr: 0.001}}}}, {said}}}\n")) == expected
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3, 10, 4095, 10**12])
+@pytest.mark.parametrize("schedule", [*Registry.installed(plugins=False).names("schedule")])
+def test_every_schedule_has_its_rates_whatever_the_number_of_steps(schedule: str, steps: int) -> None:
+    said = f"{{{schedule}: {{warmup: {min(3, steps)}}}}}"
+    text = rates(train(f"train: {{steps: {steps}, schedule: {said}}}\n"))
+    numbers = [float(part.split(" at ")[0]) for part in text.split(", ") if " at " in part]
+    assert numbers
+    assert all(number >= 0 for number in numbers)
+    assert ("last" in text) == (steps > max(1, min(3, steps)))
+
+
 def test_words_say_what_is_asked_for_and_nothing_else() -> None:
     assert list(means(train(SAID))) == [
         "4 parts of 8 rows a step",
