@@ -80,10 +80,11 @@ def measure(
     """
     documents = [found for found in map(corpus.document, range(len(corpus))) if len(found) > 1]
     if not documents:
+        short = (
+            "the text is one token" if len(corpus) == 1 else f"none of {len(corpus):,} texts has two tokens"
+        )
         raise BuildError.of(
-            "B1802",
-            f"none of {len(corpus)} texts has two tokens, and a token is scored by those before it",
-            help="longer texts",
+            "B1802", f"{short}, and a token is scored by those before it", help="longer texts"
         )
     context = _context(plan, context)
     if stride is None and any(True for _ in not_carried(plan)):

@@ -185,9 +185,12 @@ def test_the_model_is_evaluated_and_left_as_it_was(made):
     assert seen == [False, False]
 
 
-@pytest.mark.parametrize("lengths", [(1,), (1, 1)])
-def test_texts_of_one_token_are_refused(made, lengths):
-    with pytest.raises(BlocksError, match="has two tokens") as caught:
+@pytest.mark.parametrize(
+    ("lengths", "said"),
+    [((1,), "the text is one token, and"), ((1, 1), "none of 2 texts has two tokens, and")],
+)
+def test_texts_of_one_token_are_refused(made, lengths, said):
+    with pytest.raises(BlocksError, match=said) as caught:
         measure(*made(RECURRENT), texts(*lengths))
     assert caught.value.diagnostics[0].code == "B1802"
 
