@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from blocks import BuildError, save_checkpoint
+from blocks import BuildError, open_tokenizer, save_checkpoint
 from blocks.exporter import Exporter, Exporting
-from blocks.tokenizer import coder_of
+from blocks.tokenizer import coder_of, has_files
 from blocks_hf.facts import facts_of
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
@@ -24,10 +24,14 @@ IDS = ("bos_token_id", "decoder_start_token_id", "eos_token_id", "pad_token_id")
 def write(exporting: Exporting, folder: Path) -> Iterator[str]:
     """Write the folder. Raises BuildError for what transformers' calls cannot say, or where it is missing."""
     theirs = _read(exporting.tokenizer, CONFIG)
-    ids = {key: theirs[key] for key in IDS if theirs.get(key) is not None}
+    ids = _ids_of_roles(exporting) | {key: theirs[key] for key in IDS if theirs.get(key) is not None}
     exporting.step("write the weights")
     family = save_checkpoint(
-        exporting.model, folder, prefer=theirs.get("model_type"), keep=theirs, registry=exporting.registry
+        exporting.model,
+        folder,
+        prefer=theirs.get("model_type"),
+        keep=ids | theirs,
+        registry=exporting.registry,
     )
     if family is None:
         _write_blocks(exporting, folder, ids)
@@ -56,6 +60,19 @@ def _write_blocks(exporting: Exporting, folder: Path, ids: dict[str, Any]) -> No
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+def _ids_of_roles(exporting: Exporting) -> dict[str, int]:
+    """The ids that a config names, of the tokenizer's own roles; an import has a config that says them."""
+    folder = exporting.tokenizer
+    if folder is not None and (not has_files(folder) or (folder / CONFIG).is_file()):
+        return {}
+    if folder is None:
+        coder = coder_of(exporting.plan)
+    else:
+        coder = open_tokenizer(folder, registry=exporting.registry)
+    known = {f"{role}_token_id": id for role, id in coder.roles.items()} if coder is not None else {}
+    return {key: id for key, id in known.items() if key in IDS}
 
 
 def _tokenizer(exporting: Exporting, folder: Path) -> str:

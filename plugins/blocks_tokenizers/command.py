@@ -35,7 +35,7 @@ COMMAND = Command(
     "blocks tokenizer train bpe --data text.txt --vocab-size 4k -o words\n"
     "blocks tokenizer encode words 'All human beings are born free.' --pieces\n"
     "blocks tokenizer inspect words --file text.txt\n"
-    "blocks tokenizer extend model --add Kyiv --role mask=<mask> -o larger",
+    "blocks tokenizer extend model --add Kyiv --role 'mask=<mask>' -o larger",
     configure,
     run,
 )

@@ -141,7 +141,7 @@ def _extended(coder: Coder, plain: list[str], special: dict[str, str]) -> Coder:
 
 ACTION = Command(
     "Add tokens to a tokenizer, and rows for them to its model: means of the rows of their old pieces.",
-    "blocks tokenizer extend model --add Kyiv Kharkiv --role mask=<mask> -o larger\n"
+    "blocks tokenizer extend model --add Kyiv Kharkiv --role 'mask=<mask>' -o larger\n"
     "blocks tokenizer extend words --file names.txt -o more-words",
     configure,
     run,

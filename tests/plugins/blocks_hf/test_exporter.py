@@ -81,6 +81,22 @@ def test_a_build_folder_with_a_tokenizer(recipe, tmp_path):
 
 
 @torch.no_grad()
+def test_a_trained_tokenizer_ends_texts_there_too(tmp_path):
+    text = TEXT.replace("tokenizer: byte", "vocab_size: 300\ntokenizer: {bpe: {pad: <pad>}}")
+    plan, model = blocks.load(text).plan(), blocks.build(text)
+    coder = plan.tokenizer.train(["the cat sat on the mat, and the dog sat on the cat\n"] * 3)
+    blocks.save_build(model, blocks.compile_graph(text), tmp_path / "build", coder=coder)
+    assert export(tmp_path / "build", "--to", "hf", "-o", tmp_path / "out") == 0
+    run = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert (run.generation_config.pad_token_id, run.generation_config.eos_token_id) == (0, 1)
+    assert (tokenizer.pad_token_id, tokenizer.eos_token_id) == (0, 1)
+    ids = tokenizer("the dog sat", return_tensors="pt").input_ids
+    assert ids.tolist() == [coder.encode("the dog sat")]
+    assert (run(ids).logits - model.eval()(ids)[0]).abs().max() == 0
+
+
+@torch.no_grad()
 def test_a_recipe_of_a_family_is_written_as_that(tmp_path, capsys):
     assert export("gpt2-tiny", "--to", "hf", "-o", tmp_path / "out") == 0
     assert "type       gpt2, GPT2LMHeadModel\n" in capsys.readouterr().out
