@@ -21,6 +21,7 @@ class Average:
         a_n = a_(n-1) + (1 - β) / (1 - β^n) (w_n - a_(n-1))
 
     The first step is a whole one, so the weights before training have no part in it. Buffers are not averaged.
+    Of a sharded model each process keeps the average of its shards.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -43,6 +44,7 @@ class Average:
     def update(self, model: nn.Module) -> None:
         """Take in the weights of a model as they are now."""
         rate = self.rate
+        let_go(model)
         shown = [parameter.detach().float() for _, parameter in model.named_parameters()]
         torch._foreach_lerp_(list(self.weights.values()), shown, rate)
         self.count += 1
@@ -53,6 +55,7 @@ class Average:
         if not self.count:
             yield
             return
+        let_go(model)
         own = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
         self._put(model, self.weights)
         try:
@@ -63,6 +66,7 @@ class Average:
     @staticmethod
     @torch.no_grad()
     def _put(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+        let_go(model)
         for name, parameter in model.named_parameters():
             parameter.copy_(weights[name])
 
@@ -74,3 +78,11 @@ class Average:
         for name, tensor in self.weights.items():
             tensor.copy_(weights[name])
         self.count = count
+
+
+def let_go(model: nn.Module) -> None:
+    """Have a sharded model (FSDP2) drop what it gathered for a forward pass, so that its parameters are its shards."""
+    for module in model.modules():
+        reshard = getattr(module, "reshard", None)
+        if callable(reshard):
+            reshard()
