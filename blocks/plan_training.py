@@ -197,17 +197,19 @@ class TrainingPlanner:
         for index, selector in enumerate(selectors):
             at: Path = (*HERE, "checkpoint")
             at = at if isinstance(self.section.checkpoint, str) else (*at, index)
-            found, wrong = set(), None
+            found: set[str] = set()
+            wrong = LayoutError(
+                "B0409", f"{selector!r} selects nothing: the model has no blocks", (), "leave it out"
+            )
             for stage in stacks:
-                names = [layer.type.name for layer in stage.layers]
-                own = stage.path.rpartition(".")[2]
+                own = stage.path if selector.startswith(stage.path) else stage.path.rpartition(".")[2]
                 try:
-                    found |= {stage.layers[i].path for i in select(selector, names, own)}
+                    chosen_here = select(selector, [layer.type.name for layer in stage.layers], own)
+                    found |= {stage.layers[index].path for index in chosen_here}
                 except LayoutError as error:
-                    wrong = wrong if wrong is not None and wrong.code == "B0408" else error
+                    wrong = error
             chosen |= found
             if not found:
-                assert wrong is not None
                 self.resolver.report(wrong.code, wrong.message, at, help=wrong.help)
         return tuple(layer.path for stage in stacks for layer in stage.layers if layer.path in chosen)
 

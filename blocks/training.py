@@ -52,7 +52,7 @@ class Training(Strict):
     dtype: Dtype = Field(
         default="float32", description="of matrix products; weights stay in float32 (bfloat16: autocast)"
     )
-    checkpoint: Selector | Annotated[list[Selector], Field(min_length=1, max_length=1000)] | None = Field(
+    checkpoint: Selector | Annotated[list[Selector], Field(min_length=1, max_length=100)] | None = Field(
         default=None,
         description="blocks whose activations are computed again in the backward pass: attention, layers[0:4]",
     )

@@ -81,6 +81,28 @@ def test_selectors_name_blocks_in_every_stack(selectors: str, expected: list[str
     assert list(blocks.load(text).plan().train.checkpoint) == expected
 
 
+def test_a_selector_may_begin_with_the_stream() -> None:
+    streams = """blocks: {ffn: {mixer: mlp}, look: {mixer: multi_head, n_heads: 4, memory: encoder}}
+model:
+  encoder: [{embed: tokens}, {stack: {layers: 3 x ffn}}]
+  decoder: [{embed: tokens}, {stack: {layers: [ffn, look]}}, {head: lm}]
+"""
+    text = TOP + streams + "train: {objective: anything, checkpoint: %s}\n"
+    for selector, expected in (
+        ("encoder.layers", ["encoder.layers.0", "encoder.layers.1", "encoder.layers.2"]),
+        ("'decoder.layers[0]'", ["decoder.layers.0"]),
+        ("'layers[1:]'", ["encoder.layers.1", "encoder.layers.2", "decoder.layers.1"]),
+        ("look", ["decoder.layers.1"]),
+    ):
+        assert list(blocks.load(text % selector).plan(registry=STRANGE).train.checkpoint) == expected
+
+
+def test_a_model_without_blocks_has_none_to_compute_again() -> None:
+    text = stages("embed: tokens", "head: lm") + "train: {checkpoint: ffn}\n"
+    with pytest.raises(blocks.RecipeError, match="'ffn' selects nothing: the model has no blocks"):
+        blocks.load(text).plan()
+
+
 def test_the_rate_is_that_of_the_optimizer_times_the_schedules_factor() -> None:
     text = TOP + TWO + "train: {steps: 100, optimizer: {sgd: {lr: 0.5}}, schedule: {linear: {warmup: 0}}}\n"
     made = blocks.load(text).plan().train
@@ -146,6 +168,10 @@ class Picky(Objective):
             yield Complaint("", "one block is too few", help="two", code="B1308")
 
 
+class Anything(Objective):
+    module = "stranger.module:Anything"
+
+
 class Stranger:
     @hookimpl
     def register_schedules(self, register: Register) -> None:
@@ -160,6 +186,7 @@ class Stranger:
     @hookimpl
     def register_objectives(self, register: Register) -> None:
         register("picky", Picky)
+        register("anything", Anything)
 
 
 STRANGE = Registry.installed(plugins=False).with_plugin(Stranger())
