@@ -3,7 +3,7 @@
 B01 reading YAML, B02 keys and structure, B03 values, sizes and expressions, B04 layouts and overrides,
 B05 sentences, B06 plugins and names, B07 graph, shapes and capabilities, B08 files, folders and commands,
 B10 checkpoints of other libraries, B11 exports, B12 tokenizers, B13 the section that says how to train,
-B14 data, B18 evaluation.
+B14 data, B15 runs of training, B17 generation, B18 evaluation.
 
 One file in spite of its length: it is a table, read by code.
 """
@@ -1242,6 +1242,68 @@ CODES: dict[str, Code] = {
         "ones a document of two tokens.",
         wrong="100 tokens, train.context=256",
         right="100 tokens, train.context=64",
+    ),
+    # B15: runs of training
+    "B1501": Code(
+        "a folder that is in use",
+        "A run of training has a folder of its own. This one holds a run already, which `--resume` goes on with, or "
+        "another process trains in it at this moment.",
+        wrong="blocks train r.yaml --data d.txt -o run --steps 1\n"
+        "blocks train r.yaml --data d.txt -o run --steps 1",
+        right="blocks train r.yaml --data d.txt -o run --steps 1\n"
+        "blocks train r.yaml --data d.txt -o another --steps 1",
+    ),
+    "B1502": Code(
+        "another run",
+        "A run goes on with the model, the data, the tokenizer and the seed that it began with; the message says what "
+        "differs. Of the section `train`, steps, save_every, eval_every, clip, compile, checkpoint, the schedule and "
+        "the optimizer's options may change on the way.",
+        wrong="blocks train r.yaml --data d.txt -o run --steps 1\n"
+        "blocks train r.yaml --data d.txt -o run --steps 2 --resume --seed 7",
+        right="blocks train r.yaml --data d.txt -o run --steps 1\n"
+        "blocks train r.yaml --data d.txt -o run --steps 2 --resume",
+    ),
+    "B1503": Code(
+        "nothing to resume",
+        "`--resume` goes on with the run in a folder, and there is none in this one.",
+        wrong="blocks train r.yaml --data d.txt -o run --steps 1 --resume",
+        right="blocks train r.yaml --data d.txt -o run --steps 1",
+    ),
+    "B1504": Code(
+        "a run that is done",
+        "The newest checkpoint is at the step that was asked for, or past it. More steps go on from there.",
+        wrong="blocks train r.yaml --data d.txt -o run --steps 2\n"
+        "blocks train r.yaml --data d.txt -o run --steps 2 --resume",
+        right="blocks train r.yaml --data d.txt -o run --steps 2\n"
+        "blocks train r.yaml --data d.txt -o run --steps 3 --resume",
+    ),
+    "B1505": Code(
+        "a run that diverged",
+        "The loss or a gradient is not finite, or the loss has been far worse than before for ten steps. The message "
+        "names the step, the first block whose output is not finite, and the last good checkpoint, which holds no such "
+        "weights. A lower learning rate, a longer warm-up or clipping of gradients helps in most cases.",
+        wrong="blocks train r.yaml --data d.txt -o run --steps 4 --set train.optimizer.adamw.lr=1e30",
+        right="blocks train r.yaml --data d.txt -o run --steps 4",
+    ),
+    "B1506": Code(
+        "a checkpoint that could not be written",
+        "The disk is full, or the system refused for another reason. Earlier checkpoints are as they were. A run goes "
+        "on when one fails in its middle, and says so; it ends with this error where the first or the last one fails.",
+        wrong="blocks train r.yaml --data d.txt -o run   (on a full disk)",
+        right="blocks train r.yaml --data d.txt -o run --resume   (once there is space)",
+    ),
+    "B1507": Code(
+        "nothing that turns text into ids",
+        "A recipe that is trained on text names a tokenizer. One without is read as bytes, which takes 256 ids.",
+        wrong="vocab_size: 100",
+        right="vocab_size: 256",
+    ),
+    "B1508": Code(
+        "a model that torch.compile refuses",
+        "torch.compile has no way to compile this model with its gradients: loops over the tokens of a sequence, as "
+        "Mamba-2 has, are beyond it; or there is no C++ compiler. Without compilation the model is trained as it is.",
+        wrong="train: {compile: true}",
+        right="train: {compile: false}",
     ),
     # B17: generation
     "B1701": Code(

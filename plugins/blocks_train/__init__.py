@@ -34,6 +34,7 @@ def register_objectives(register: Register) -> None:
 @hookimpl
 def register_commands(register: Register) -> None:
     """Commands about models that have learnt something, or are to."""
+    register("train", "blocks_train.loop.command:COMMAND", help="train a recipe on text")
     register(
         "eval",
         "blocks_train.evaluation.command:COMMAND",

@@ -89,6 +89,14 @@ NO_PLACE = {
     "B1801": "about a model as a whole, which is named",
     "B1802": _FILE,
     "B1803": "about a model as a whole, which is named",
+    "B1501": _FILE,
+    "B1502": "about two runs, which it compares",
+    "B1503": _FILE,
+    "B1504": _FILE,
+    "B1505": "about a run, which says at which step and block",
+    "B1506": _FILE,
+    "B1507": "about a recipe as a whole, which is named",
+    "B1508": "about a model as a whole, which is named",
 }
 """Codes whose findings are about no line of a text, and why."""
 _ONE_LINE = "one line at the head of a command that goes on; it names `blocks plugins`"

@@ -50,7 +50,7 @@ from blocks_compiler.backends.manifest import (
 )
 from blocks_compiler.backends.module import build_empty
 from blocks_compiler.backends.swap import fresh_folder, recover
-from blocks_compiler.backends.write import check_output
+from blocks_compiler.backends.write import check_output, usual_mode
 
 PICTURE = "graph.svg"
 Beside = Path | Mapping[str, Tensor] | Callable[[Path], object]
@@ -177,3 +177,4 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
         found = re.search(r"\(os error (\d+)\)", str(error))
         number = int(found[1]) if found else errno.EIO
         raise OSError(number, os.strerror(number) if found else str(error), str(path)) from error
+    path.chmod(usual_mode())

@@ -61,14 +61,15 @@ def write_bytes(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
             raise
     try:
-        temporary.chmod(path.stat().st_mode if path.exists() else 0o666 & ~_umask())
+        temporary.chmod(path.stat().st_mode if path.exists() else usual_mode())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def _umask() -> int:
+def usual_mode() -> int:
+    """The permissions of a new file of this process."""
     mask = os.umask(0o077)
     os.umask(mask)
-    return mask
+    return 0o666 & ~mask
