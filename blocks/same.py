@@ -13,6 +13,7 @@ from typing import Any
 from blocks.blocktype import BlockType, Branch
 from blocks.component import Component, Head
 from blocks.plan import Plan
+from blocks.tokenizer import Tokenizer
 
 _NAMES = {
     "base",
@@ -34,12 +35,19 @@ Alike = Callable[[Component, Component], bool]
 
 def same_plan(one: Plan, other: Plan) -> bool:
     """Whether both have the same sizes, stages and blocks, with all their options, at the same paths."""
-    return one.tokenizer == other.tokenizer and _Comparison(_same_options, paths=False).plans(one, other)
+    if _declared(one.tokenizer) != _declared(other.tokenizer):
+        return False
+    return _Comparison(_same_options, paths=False).plans(one, other)
 
 
 def same_modules(one: Plan, other: Plan) -> bool:
     """Whether both make the same modules at the same paths, tied and shared alike: their weights fit each other."""
     return one.shares == other.shares and _Comparison(_same_calls, paths=True).plans(one, other)
+
+
+def _declared(tokenizer: Tokenizer | None) -> tuple[type[Tokenizer], Mapping[str, Any]] | None:
+    """What a recipe says of its tokenizer, wherever its files were found."""
+    return (type(tokenizer), tokenizer.model_dump()) if tokenizer is not None else None
 
 
 def _same_options(one: Component, other: Component) -> bool:

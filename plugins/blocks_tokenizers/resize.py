@@ -26,6 +26,8 @@ from blocks.reader import read
 from blocks.tokenizer import FOLDER
 
 KEY = "vocab_size"
+COMPANIONS = ("config.json", "generation_config.json")
+"""What an import has beside the tokenizer's own files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +72,14 @@ def write_larger(
     if not resized:
         raise _no_rows(source)
     step("write the folder")
+    folder = source / FOLDER
+    beside = {f"{FOLDER}/{name}": folder / name for name in COMPANIONS if (folder / name).is_file()}
     save_build(
         more.eval(),
         compile_graph(recipe, registry=registry, dtype=dtype),
         target,
         coder=larger,
+        beside=beside,
         registry=registry,
     )
     return Resized(rows, sum(parameter.numel() for parameter in more.parameters()), tuple(resized))
@@ -123,6 +128,10 @@ def resize(
         if not axes:
             tensor.copy_(before)
             continue
+        if len(axes) > 1:
+            raise BuildError.of(
+                "B1211", f"{name} has a row and a column for each token", help="a model with a row for each"
+            )
         (axis,) = axes
         there, here = before.movedim(axis, 0), tensor.movedim(axis, 0)
         here[: len(there)].copy_(there)

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from blocks import BuildError, Coder, UsageError
+from blocks import BuildError, Coder, UsageError, find_build
 from blocks.command import Command
 from blocks.tokenizer import ROLES
 from blocks_tokenizers.bytewise import no_text
@@ -45,7 +45,15 @@ def run(args: Namespace) -> int:
         raise UsageError.of("B0805", "no token is given", help="--add TOKEN, --file F or --role mask=<mask>")
     source = Path(args.source)
     is_model = any((source / name).exists() for name in ("recipe.lock.yaml", "checkpoints"))
-    coder = coder_from(args.source, args.registry)
+    if is_model:
+        source = find_build(source).folder
+    elif (source / "config.json").is_file() and any(source.glob("*.safetensors")):
+        raise UsageError.of(
+            "B0805",
+            f"{source} is a checkpoint of Hugging Face, not a build folder",
+            help=f"blocks import {source} first, or name its tokenizer.json to extend that alone",
+        )
+    coder = coder_from(str(source), args.registry)
     _check_tokens(coder, plain, special)
     larger = _extended(coder, plain, special)
     new = [*plain, *dict.fromkeys(special.values())]

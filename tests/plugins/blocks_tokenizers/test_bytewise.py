@@ -43,3 +43,18 @@ def test_transformers_reads_what_is_saved(tmp_path: Path) -> None:
     assert theirs(text).input_ids == coder.encode(text)
     assert theirs.convert_ids_to_tokens(range(256)) == [coder.piece(id) for id in range(256)]
     assert coder.roles == {"pad": theirs.pad_token_id, "eos": theirs.eos_token_id}
+
+
+def test_further_special_tokens_come_after_the_bytes(tmp_path: Path) -> None:
+    from transformers import PreTrainedTokenizerFast
+
+    coder = Bytes({"mask": "<mask>", "cls": "<mask>>", "sep": "<mask>"})
+    assert (coder.vocab_size, coder.roles) == (258, {"pad": 0, "eos": 0, "mask": 256, "cls": 257, "sep": 256})
+    coder.save(tmp_path)
+    theirs = PreTrainedTokenizerFast.from_pretrained(tmp_path)
+    for text in ("a<mask>>їжак<mask>", "<mask><mask>>>", "<mas"):
+        ids = coder.encode(text)
+        assert theirs(text).input_ids == ids
+        assert theirs.decode(ids) == coder.decode(ids) == text
+    assert [coder.piece(id) for id in (256, 257)] == ["<mask>", "<mask>>"]
+    assert coder.digest != Bytes().digest

@@ -147,6 +147,20 @@ def test_bytes_are_extended_too(tmp_path: Path) -> None:
     assert coder.roles == {"pad": 0, "eos": 0, "mask": 258}
 
 
+def test_what_an_import_left_beside_it_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "beside"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "gpt2", "eos_token_id": 0}')
+    text = recipe("tied").replace("tokenizer: bpe\n", "")
+    blocks.save_build(
+        blocks.build(text), blocks.compile_graph(text), tmp_path / "old", coder=learnt("bpe", 300),
+        beside={"tokenizer/config.json": folder / "config.json"},
+    )  # fmt: skip
+    assert extend(tmp_path / "old", "-o", tmp_path / "new") == 0
+    assert "eos_token_id" in (tmp_path / "new" / "tokenizer" / "config.json").read_text()
+    assert blocks.open_tokenizer(tmp_path / "new").vocab_size == 303
+
+
 def test_a_tokenizer_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "old").mkdir()
     learnt("wordpiece").save(tmp_path / "old")
@@ -186,6 +200,21 @@ def test_what_cannot_be_added(
     )
     assert says in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+def test_the_newest_checkpoint_of_a_run_is_extended(tmp_path: Path) -> None:
+    for step in ("00000001", "00000002"):
+        written(tmp_path / "run" / "checkpoints" / f"step-{step}", recipe("tied"))
+    assert extend(tmp_path / "run", "-o", tmp_path / "new") == 0
+    assert blocks.open_tokenizer(tmp_path / "new").vocab_size == 303
+
+
+def test_a_checkpoint_of_another_library(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    learnt("bpe").save(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    assert main(["tokenizer", "extend", str(tmp_path), "--add", "Kyiv", "-o", str(tmp_path / "new")]) == 2
+    assert "blocks import" in capsys.readouterr().err
 
 
 def test_every_place_of_the_size_is_changed() -> None:

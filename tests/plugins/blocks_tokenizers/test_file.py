@@ -12,6 +12,7 @@ import pytest
 import blocks
 from blocks import BuildError, RecipeError
 from blocks.cli import main
+from blocks.same import same_plan
 from blocks_tokenizers.file import File
 
 from .learning import TEXTS, learn, learnt
@@ -153,6 +154,14 @@ def test_a_recipe_without_a_folder(recipe: Path) -> None:
         tokenizer.open(None)
     with pytest.raises(RecipeError, match="B0318"):
         blocks.load(RECIPE).plan()
+
+
+def test_it_is_the_same_plan_wherever_its_file_is(recipe: Path) -> None:
+    found = blocks.load(recipe).plan()
+    without = blocks.load(RECIPE.replace("tokenizer:", "vocab_size: 300\ntokenizer:")).plan()
+    other = blocks.load(RECIPE.replace("tokenizer: {file: {path: words}}", "vocab_size: 300")).plan()
+    assert same_plan(found, without)
+    assert not same_plan(found, other)
 
 
 def test_one_that_is_trained_is_opened_from_the_folder_of_its_build(tmp_path: Path) -> None:
