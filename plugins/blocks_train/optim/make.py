@@ -13,9 +13,8 @@ from blocks_train.optim.groups import groups
 
 def adamw(model: nn.Module, options: Mapping[str, Any]) -> torch.optim.AdamW:
     """torch's AdamW; the groups have the names of their parameters (`param_names`)."""
-    return torch.optim.AdamW(
-        _groups(model, options), betas=(options["beta1"], options["beta2"]), eps=options["eps"]
-    )
+    betas = options["beta1"], options["beta2"]
+    return torch.optim.AdamW(_groups(model, options), betas=betas, eps=options["eps"], fused=has_fused(model))
 
 
 def sgd(model: nn.Module, options: Mapping[str, Any]) -> torch.optim.SGD:
@@ -23,7 +22,13 @@ def sgd(model: nn.Module, options: Mapping[str, Any]) -> torch.optim.SGD:
     return torch.optim.SGD(
         _groups(model, options),
         momentum=options["momentum"], dampening=options["dampening"], nesterov=options["nesterov"],
+        fused=has_fused(model),
     )  # fmt: skip
+
+
+def has_fused(model: nn.Module) -> bool | None:
+    """True where torch makes a step in one pass over the weights, on a CPU and on CUDA; None leaves it to torch."""
+    return {parameter.device.type for parameter in model.parameters()} <= {"cpu", "cuda"} or None
 
 
 def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:

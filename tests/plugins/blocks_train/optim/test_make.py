@@ -108,3 +108,24 @@ def test_every_optimizer_takes_its_defaults_and_says_how_its_groups_began(cls: t
     made = make(declared, Two())
     assert [group["initial_lr"] for group in made.param_groups] == [declared.lr] * 2
     assert [group["param_names"] for group in made.param_groups] == [["matrix"], ["bias"]]
+
+
+@pytest.mark.parametrize("cls", declarations())
+def test_a_step_is_one_pass_where_torch_has_it(cls: type[Optimizer]) -> None:
+    """The same weights as those of torch's plain loop, up to the rounding of its terms."""
+    torch.manual_seed(0)
+    one, other = torch.nn.Linear(64, 64), torch.nn.Linear(64, 64)
+    other.load_state_dict(one.state_dict())
+    fused, plain = make(cls(), one), make(cls(), other)
+    for group in plain.param_groups:
+        group["fused"], group["foreach"] = None, False
+    assert all(group["fused"] for group in fused.param_groups)
+    for _ in range(5):
+        for a, b in zip(one.parameters(), other.parameters(), strict=True):
+            a.grad = torch.randn_like(a)
+            b.grad = a.grad.clone()
+        fused.step()
+        plain.step()
+    for a, b in zip(one.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
+    assert not any(group["fused"] for group in make(cls(), torch.nn.Linear(2, 2, device="meta")).param_groups)
