@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -47,17 +48,14 @@ class LibraryCoder:
         self.config = dict(config or {})
         self._vocabulary: dict[str, int] = made.get_vocab(with_added_tokens=True)
         self._size = max(self._vocabulary.values(), default=-1) + 1
+        known = {role: self._vocabulary.get(token) for role, token in self.special.items()}
+        self.roles: Mapping[str, int] = {role: id for role, id in known.items() if id is not None}
 
     @property
     def vocab_size(self) -> int:
         return self._size
 
-    @property
-    def roles(self) -> Mapping[str, int]:
-        known = {role: self._vocabulary.get(token) for role, token in self.special.items()}
-        return {role: id for role, id in known.items() if id is not None}
-
-    @property
+    @cached_property
     def digest(self) -> str:
         # the library reads a number that it wrote to within one unit in the last place
         said = {"roles": self.roles, "tokenizer": json.loads(self.made.to_str(), parse_float=_rounded)}

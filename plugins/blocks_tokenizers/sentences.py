@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +32,16 @@ class SentenceCoder:
         self.made: Any = spm.SentencePieceProcessor(model_proto=data)
         known = {role: model.pieces[id].text for role, id in (model.ids or {}).items()} | dict(special)
         self.special = {role: known[role] for role in ROLES if role in known}
+        ids = {piece.text: id for id, piece in enumerate(model.pieces)}
+        self.roles: Mapping[str, int] = {
+            role: ids[token] for role, token in self.special.items() if token in ids
+        }
 
     @property
     def vocab_size(self) -> int:
         return len(self.model.pieces)
 
-    @property
-    def roles(self) -> Mapping[str, int]:
-        ids = {piece.text: id for id, piece in enumerate(self.model.pieces)}
-        return {role: ids[token] for role, token in self.special.items() if token in ids}
-
-    @property
+    @cached_property
     def digest(self) -> str:
         return hashlib.sha256(self.data + json.dumps(self.roles).encode()).hexdigest()
 

@@ -41,13 +41,13 @@ def learn_unigram(spec: Unigram, texts: Iterable[str], step: Callable[[str], Non
 
 
 def _covered(counts: Mapping[str, int], coverage: float) -> set[str]:
-    """The most frequent characters that make up a share of the text."""
+    """The most frequent characters that make up a share of the text, and the space, which is never its bytes."""
     letters: dict[str, int] = {}
     for word, count in counts.items():
         for letter in word:
             letters[letter] = letters.get(letter, 0) + count
     left = coverage * sum(letters.values())
-    kept = set()
+    kept = {pipeline.SPACE}
     for letter, count in sorted(letters.items(), key=lambda item: (-item[1], item[0])):
         if left <= 0:
             break

@@ -10,6 +10,7 @@ from pathlib import Path
 from blocks import Coder, UsageError
 from blocks.command import Command
 from blocks_tokenizers.commands.source import SOURCE, coder_from, count
+from blocks_tokenizers.commands.train import showing
 from blocks_tokenizers.marking import marked, visible
 from blocks_tokenizers.statistics import (
     RARE,
@@ -53,7 +54,11 @@ def run(args: Namespace) -> int:
     top = count(args.top, "--top")
     coder = coder_from(args.source, args.registry)
     named = _texts(args)
-    found = {name: figures(texts, coder) for name, texts in named.items()}
+    found: dict[str, Figures] = {}
+    with showing() as step:
+        for name, texts in named.items():
+            step(f"encode {name}")
+            found[name] = figures(texts, coder)
     total = Figures()
     for some in found.values():
         total += some

@@ -237,6 +237,11 @@ def test_the_rarest_characters_are_not_covered() -> None:
     assert coder.decode(coder.encode("aж")) == "aж"
 
 
+def test_a_space_is_one_though_no_text_had_it() -> None:
+    coder = learn("unigram", 300, texts=["ab\n"], byte_fallback=True)
+    assert coder.decode(coder.encode("a b  ж ")) == "a b  ж "
+
+
 # What cannot be
 
 
