@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         Sizes,
         TokenWise,
     )
-    from blocks.cost import Cost
+    from blocks.cost import Cost, Saved
     from blocks.diagnostics import (
         BlocksError,
         BlocksWarning,
@@ -80,6 +80,7 @@ _HOME = {
     "Complaint": "component",
     "Component": "component",
     "Cost": "cost",
+    "Saved": "cost",
     "D": "polynomial",
     "Diagnostic": "diagnostics",
     "Embedding": "component",
@@ -169,6 +170,7 @@ __all__ = [
     "Registry",
     "Rule",
     "S",
+    "Saved",
     "Schedule",
     "Score",
     "Sizes",

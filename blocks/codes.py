@@ -941,6 +941,13 @@ CODES: dict[str, Code] = {
         wrong="blocks diff git:mian:recipes/gpt2.yaml recipes/gpt2.yaml",
         right="blocks diff git:main:recipes/gpt2.yaml recipes/gpt2.yaml",
     ),
+    "B0814": Code(
+        "GPUs that cannot be shared out so",
+        "Tensor parallelism cuts heads, groups and channels into equal parts, inside one node, and hybrid sharding "
+        "needs whole nodes: `blocks cost --gpus` says nothing of what cannot be.",
+        wrong="blocks cost llama-3.1-8b --gpus 64 --parallel tp=3",
+        right="blocks cost llama-3.1-8b --gpus 64 --parallel tp=8",
+    ),
     # B09: ours
     "B0900": Code(
         "a mistake in blocks or in a plugin",

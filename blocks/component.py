@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
-from blocks.cost import Cost
+from blocks.cost import Cost, Saved
 from blocks.input import TOKENS, Input
 from blocks.inside import Inside, Shape
 
@@ -132,6 +132,13 @@ class Component(BaseModel):
         """Parameters, FLOPs and state as polynomials in T (tokens), D (width) and S (tokens of the memory)."""
         return Cost()
 
+    def saved(self) -> Saved | None:
+        """What it keeps for the backward pass, as polynomials in T, D and S; None: what the operations inside say.
+
+        `blocks_compiler.activations` has the rules for those.
+        """
+        return None
+
     def all_ops(self) -> tuple[str, ...]:
         """The ops of this component and of the components in its slots."""
         inner = (op for component in self.slots().values() for op in component.all_ops())
@@ -212,6 +219,10 @@ class Mixer(Component):
     def inside(self) -> Inside | None:
         """The operations inside, for a diagram one level deeper; None: a box without a lid."""
         return None
+
+    def parts(self) -> int:
+        """Into how many equal parts tensor parallelism cuts it, or any divisor; 1: it does not. Called once bound."""
+        return 1
 
 
 class TokenWise(Mixer):

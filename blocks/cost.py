@@ -12,6 +12,18 @@ Size: TypeAlias = Union[Polynomial, Number]  # noqa: UP007 - a runtime alias
 
 
 @dataclass(frozen=True, slots=True)
+class Saved:
+    """What a component keeps of one sequence for the backward pass, its input aside.
+
+    elements  in the model's dtype
+    fp32      elements in float32 whatever the model's dtype
+    """
+
+    elements: Size = 0
+    fp32: Size = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """The cost of one component for one sequence.
 

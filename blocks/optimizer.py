@@ -23,3 +23,7 @@ class Optimizer(Component):
     def options(self) -> dict[str, Any]:
         """The options by name, as its function takes them."""
         return {name: getattr(self, name) for name in type(self).model_fields}
+
+    def floats(self) -> int:
+        """Numbers in float32 that it keeps of each parameter."""
+        return 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from blocks import Cost, D, Polynomial, S, T, minimum
+from blocks import Cost, D, Polynomial, S, Saved, T, minimum
 
 if TYPE_CHECKING:
     from blocks_attention.specs import MultiHead
@@ -89,3 +89,19 @@ def windowed(mixer: MultiHead, params: Any, weights: Any, queries: Any, keys: An
         state=2 * keys * held,
         state_int64=1,
     )
+
+
+def saved(mixer: MultiHead) -> Saved | None:
+    """What the backward pass finds where torch's attention does not do; None: what the operations inside say.
+
+    A cap needs all scores, before and after it. A window copies keys and values, each for two windows of queries.
+    """
+    heads, kv_heads, dim = head_sizes(mixer)
+    queries, keys = heads * dim, kv_heads * dim
+    if mixer.memory_width is not None or mixer.borrows:
+        return None
+    if mixer.score_cap is not None:
+        return Saved((2 * queries + 2 * keys) * T, 2 * heads * T * T)
+    if mixer.window:
+        return Saved((2 * queries + 4 * keys) * T)
+    return None

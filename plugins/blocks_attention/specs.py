@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from blocks import Call, Complaint, Cost, Inside, Mixer, Norm, Position, Sizes
+from blocks import Call, Complaint, Cost, Inside, Mixer, Norm, Position, Saved, Sizes
 from blocks_attention.checks import complaints
-from blocks_attention.costs import cost
+from blocks_attention.costs import cost, saved
 from blocks_attention.drawing import inside
 
 
@@ -170,6 +170,12 @@ class MultiHead(Mixer):
 
     def cost(self) -> Cost:
         return cost(self)
+
+    def saved(self) -> Saved | None:
+        return saved(self)
+
+    def parts(self) -> int:
+        return self.n_kv_heads or self.n_heads or 1
 
     def inside(self) -> Inside:
         return inside(self)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from blocks import Call, Complaint, Component, Cost, D, Inside, Kernel, Op, Sizes, T, Target, TokenWise
+from blocks import Call, Complaint, Component, Cost, D, Inside, Kernel, Op, Saved, Sizes, T, Target, TokenWise
 from blocks_feedforward.specs import MLP, GatedMLP
 
 
@@ -142,6 +142,16 @@ class MoE(TokenWise):
             flops=2 * (router + self.top_k * weights + common) * T,
             state_fp32=2 * self.n_experts,
         )
+
+    def saved(self) -> Saved:
+        width, inner = self._widths()
+        maps = 2 if self.gated else 1
+        each = (
+            2 * width + (2 * maps) * inner
+        )  # rows gathered and put out; inside, both sides of the activation
+        shared = 2 * maps * (self.shared_d_ff or 0)
+        latent = 2 * (self.latent or 0)
+        return Saved((2 * self.n_experts + self.top_k * each + shared + latent) * T)
 
     def inside(self) -> Inside:
         width, inner = self._widths()

@@ -32,6 +32,9 @@ class MLP(TokenWise):
     def bind(self, sizes: Sizes) -> Self:
         return self.model_copy(update={"d_ff": self.d_ff or 4 * sizes.d_model})
 
+    def parts(self) -> int:
+        return self.d_ff or 1
+
     def cost(self) -> Cost:
         inner: Any = self.d_ff or 4 * D
         weights = 2 * D * inner
@@ -80,6 +83,9 @@ class GatedMLP(TokenWise):
     def call(self, width: int) -> Call:
         options = {"d_ff": self.d_ff, "activation": self.functions[self.activation], "bias": self.bias}
         return Call(self.module, (width,), options)
+
+    def parts(self) -> int:
+        return self.d_ff or 1
 
     def cost(self) -> Cost:
         inner: Any = self.d_ff or 8 * D / 3

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from blocks import Call, Component, Cost, D, Inside, Kernel, Mixer, Op, Sizes, T, Target
+from blocks import Call, Component, Cost, D, Inside, Kernel, Mixer, Op, Saved, Sizes, T, Target
 
 BOTH_WAYS = "blocks_recurrent.module:BothWays"
 FUSED_DTYPES = {"cpu": ("float32", "float64"), "cuda": ("float32", "float64", "float16", "bfloat16")}
@@ -55,7 +55,10 @@ class Unit(Mixer):
         return self.hidden
 
     def out_width(self, width: int) -> int:
-        return (self.channels() or width) * (2 if self.direction == "bidirectional" else 1)
+        return (self.channels() or width) * self._ways()
+
+    def _ways(self) -> int:
+        return 2 if self.direction == "bidirectional" else 1
 
     def options(self) -> dict[str, Any]:
         """The keywords of the module, the order of reading aside."""
@@ -78,7 +81,7 @@ class Unit(Mixer):
 
     def cost(self) -> Cost:
         read, recurrent, read_bias, small = self.weights()
-        directions = 2 if self.direction == "bidirectional" else 1
+        directions = self._ways()
         params = directions * (read + recurrent + read_bias + small)
         flops = directions * 2 * (read + recurrent) * T
         if self.direction != "forward":
@@ -132,6 +135,9 @@ class RNN(Unit):
         hidden: Any = self.hidden or D
         return hidden * D, hidden * hidden, 0, self.bias * hidden
 
+    def saved(self) -> Saved:
+        return Saved(self._ways() * (self.hidden or D) * T)
+
     def said(self) -> str:
         return f"recurrence, {self.activation}"
 
@@ -169,6 +175,12 @@ class LSTM(Unit):
         small = 4 * self.bias * hidden + 3 * self.peepholes * hidden
         return 4 * hidden * D, 4 * hidden * out + projection, 0, small
 
+    def saved(self) -> Saved:
+        hidden: Any = self.hidden or D
+        out: Any = self.channels() or D
+        gates = 6 * hidden  # four gates, the cell before and the tanh of the cell after
+        return Saved(self._ways() * (out + bool(self.d_proj) * hidden) * T, self._ways() * gates * T)
+
     def held(self) -> Cost:
         return Cost(state=self.channels() or D, state_fp32=self.hidden or D)
 
@@ -201,6 +213,10 @@ class GRU(Unit):
         hidden: Any = self.hidden or D
         after = self.bias and self.reset == "after"
         return 3 * hidden * D, 3 * hidden * hidden, 3 * self.bias * hidden, after * hidden
+
+    def saved(self) -> Saved:
+        hidden: Any = self.hidden or D
+        return Saved(self._ways() * 2 * hidden * T, self._ways() * 3 * hidden * T)
 
     def said(self) -> str:
         return f"gated recurrence, reset {self.reset}"

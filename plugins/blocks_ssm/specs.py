@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import Field
 
-from blocks import Call, Complaint, Cost, D, Inside, Kernel, Mixer, Op, Sizes, T, minimum
+from blocks import Call, Complaint, Cost, D, Inside, Kernel, Mixer, Op, Saved, Sizes, T, minimum
 from blocks.divisors import divisors
 
 CAUSAL_CONV1D = Kernel("blocks_ssm.kernels:causal_conv1d")
@@ -124,6 +124,21 @@ class Mamba2(Mixer):
             state_fp32=inner * state,
         )
 
+    def saved(self) -> Saved:
+        heads, inner, conv, projected = self._sizes()
+        length = minimum(T, self.chunk_size)
+        # Inside a chunk decays, mixing weights and their product are L x L for each head, C·Bᵀ for each group, in fp32;
+        # a state stays for each chunk. The convolution keeps what it reads and both sides of its activation.
+        around = (5 if self.gated_norm else 2) * inner
+        return Saved(
+            elements=(projected + 3 * conv + around) * T,
+            fp32=(length * (3 * heads + self.n_groups) + 3 * inner + 5 * heads) * T
+            + inner * self.d_state * T / self.chunk_size,
+        )
+
+    def parts(self) -> int:
+        return self.n_groups
+
     def _limits(self) -> str:
         """`, dt from 0.001 to 0.1`."""
         bounds = (("from", self.dt_lower), ("to", self.dt_upper))
@@ -203,6 +218,15 @@ class Mamba(Mixer):
             step=2 * weights + read,
             state=(self.d_conv - 1) * inner,
             state_fp32=inner * state,
+        )
+
+    def saved(self) -> Saved:
+        inner, rank = self._sizes()
+        state = self.d_state
+        # Chunks are computed again in the backward pass: their inputs and the state before each one stay.
+        return Saved(
+            elements=(7 * inner + rank + 2 * state) * T,
+            fp32=(3 * inner + 2 * state) * T + inner * state * T / self.chunk_size,
         )
 
     def inside(self) -> Inside:

@@ -46,6 +46,7 @@ NO_PLACE = {
     "B0811": _FILE,
     "B0812": _USAGE,
     "B0813": _USAGE,
+    "B0814": _USAGE,
     "B0900": "about a mistake in a program",
     "B1001": _FILE,
     "B1004": "about tensors, which the message names",

@@ -190,11 +190,11 @@ def _key(node: Node) -> _Key:
     memory = next((port for port in node.inputs if port.name == "memory"), None)
     stream = node.outputs if node.role == "embedding" else node.inputs
     return _Key(
-        id(node.cost), node.width, node.length, _tokens(stream[0] if stream else None), _tokens(memory)
+        id(node.cost), node.width, node.length, tokens_at(stream[0] if stream else None), tokens_at(memory)
     )
 
 
-def _tokens(port: Port | None) -> int | None:
+def tokens_at(port: Port | None) -> int | None:
     """The number of tokens at a port, where an input fixes it."""
     if port is None or port.shape is None or len(port.shape) < 2:
         return None

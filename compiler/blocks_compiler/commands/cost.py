@@ -6,11 +6,14 @@ import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from blocks import UsageError
 from blocks.command import Command
 from blocks_compiler import compile_plan, units
 from blocks_compiler.backends.report import ITEMSIZE, Costs, Meter, Report, conventions
+from blocks_compiler.commands import cost_memory
+from blocks_compiler.commands.cost_memory import Fit
 from blocks_compiler.commands.options import add_json, add_recipe, count, plan_of
 from blocks_compiler.commands.page import Cell, Page, Table
 from blocks_compiler.families import family
@@ -32,12 +35,16 @@ def configure(parser: ArgumentParser) -> None:
         "--batch", default="1", metavar="B", help="sequences that hold state at once (default: 1)"
     )
     parser.add_argument(
-        "--dtype", choices=ITEMSIZE, default="bfloat16", help="of the state (default: bfloat16)"
+        "--dtype",
+        choices=ITEMSIZE,
+        default="bfloat16",
+        help="of the state, and with --gpus of weights and activations (default: bfloat16)",
     )
     parser.add_argument(
         "--blocks", action="store_true", help="a row for each block, not for each kind of block"
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="plot into .svg, .png or .pdf")
+    cost_memory.configure(parser)
     add_json(parser)
 
 
@@ -45,6 +52,11 @@ def run(args: Namespace) -> int:
     """Run the command; returns the exit code."""
     contexts = series(args.context or ("1k..1M" if args.output else DEFAULT_CONTEXT))
     batch = count(args.batch, "--batch")
+    cluster = cost_memory.asked(args)
+    if cluster is not None and len(contexts) > 1:
+        raise UsageError.of(
+            "B0805", "--gpus is for one context, and --context is a range", help="--context 8k"
+        )
     graphs = [
         compile_plan(plan_of(name, args), registry=args.registry, kernels="reference")
         for name in args.recipes
@@ -54,10 +66,20 @@ def run(args: Namespace) -> int:
         from blocks_compiler.backends.plot import plot
 
         plot(meters, contexts, args.output)
+    fits = [] if cluster is None else [Fit(graph, contexts[0], cluster, args, batch) for graph in graphs]
     if args.json:
-        print(json.dumps(as_json(meters, contexts), indent=2))
+        found = as_json(meters, contexts)
+        for report, fit in zip(found if isinstance(found, list) else [found], fits, strict=bool(fits)):
+            report["memory"] = fit.as_json()
+        print(json.dumps(found, indent=2))
         return 0
     page = Page(color=args.color)
+    if fits:
+        for number, fit in enumerate(fits):
+            if number:
+                page.line()
+            fit.show(page)
+        return 0
     report = next((meter for meter in meters if not meter.fixed), meters[0]).report(contexts[0])
     if len(meters) == len(contexts) == 1:
         _one(page, meters[0], report, each=args.blocks)
@@ -77,7 +99,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def as_json(meters: Sequence[Meter], contexts: Sequence[int]) -> object:
+def as_json(meters: Sequence[Meter], contexts: Sequence[int]) -> Any:
     """One report as an object; several, by recipe or context, as a list of them that say which they are."""
     if len(meters) == len(contexts) == 1:
         return meters[0].report(contexts[0]).as_json()
@@ -183,7 +205,8 @@ COMMAND = Command(
     example="blocks cost nemotron-h-8b --context 128k --batch 8\n"
     "blocks cost llama-3.1-8b nemotron-h-8b --context 1k..1M\n"
     "blocks cost llama-3.1-8b nemotron-h-8b --context 1k..1M -o cost.svg\n"
-    "blocks cost nemotron-h-8b --context 8192 --json",
+    "blocks cost nemotron-h-8b --context 8192 --json\n"
+    "blocks cost nemotron-h-56b --gpus 64 --hbm 80GB --context 8k",
     configure=configure,
     run=run,
 )

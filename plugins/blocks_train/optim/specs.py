@@ -49,6 +49,9 @@ class SGD(Optimizer):
         True, description="whether tables of tokens and positions decay as matrices do"
     )
 
+    def floats(self) -> int:
+        return int(self.momentum > 0)
+
     def check(self, sizes: Sizes) -> Iterator[Complaint]:
         if self.nesterov and not self.momentum:
             yield Complaint(

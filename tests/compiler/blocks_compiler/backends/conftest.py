@@ -12,7 +12,9 @@ from blocks import BlockGraph
 
 RECIPES = Path(__file__).parents[4] / "recipes"
 TINY = sorted(path.stem for path in RECIPES.glob("*-tiny.yaml"))
-OF_TOKENS = [name for name in TINY if blocks.load(RECIPES / f"{name}.yaml").plan().sizes.vocab_size is not None]
+OF_TOKENS = [
+    name for name in TINY if blocks.load(RECIPES / f"{name}.yaml").plan().sizes.vocab_size is not None
+]
 ALL = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
