@@ -101,9 +101,25 @@ class TokenLoss(nn.Module):
 
 
 class MaskedLM(TokenLoss):
-    """The cross-entropy of hidden tokens; targets are -100 at all others, and only theirs are computed."""
+    """The cross-entropy of hidden tokens; targets are -100 at all others, and only theirs are computed.
+
+    `share`, `hidden` and `replaced` say which those are; whoever makes the batches has seen to them.
+    """
 
     sparse = True
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        share: float = 0.15,
+        hidden: float = 0.8,
+        replaced: float = 0.1,
+        smoothing: float = 0.0,
+        kernels: str = "auto",
+        registry: Registry | None = None,
+    ) -> None:
+        super().__init__(model, smoothing=smoothing, kernels=kernels, registry=registry)
 
 
 class NextToken(TokenLoss):

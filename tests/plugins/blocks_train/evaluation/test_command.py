@@ -143,6 +143,24 @@ def test_transformers_has_the_same_loss_of_what_is_exported(capsys, build, book,
     assert evaluated(capsys, str(out), *arguments)["loss"] == pytest.approx(ours, abs=1e-6)
 
 
+def test_a_run_is_its_newest_checkpoint(capsys, book, place):
+    recipe, out = place / "run.yaml", place / "run"
+    recipe.write_text(
+        ATTENTION + "train: {context: 32, batch: 2, steps: 2, save_every: 1, validation: 0}\n",
+        encoding="utf-8",
+    )
+    options = ["-o", str(out), "--keep", "3", "--cache", str(place / "cache")]
+    assert main(["train", str(recipe), "--data", book, *options]) == 0
+    capsys.readouterr()
+    found = [
+        evaluated(capsys, str(path), "--data", book)
+        for path in (out, *sorted((out / "checkpoints").iterdir()))
+    ]
+    assert [each["context"] for each in found] == [32] * 4
+    assert found[0] == found[3]
+    assert found[0]["loss"] < found[1]["loss"]
+
+
 def test_records_are_texts_of_their_own(capsys, build, place):
     path = place / "records.jsonl"
     path.write_text(

@@ -11,6 +11,7 @@ import blocks
 from blocks import BlocksError, Sizes
 from blocks_train.objectives.module import MaskedLM, NextToken
 from blocks_train.objectives.specs import MaskedLM as Declared
+from blocks_train.objectives.specs import NextToken as DeclaredNext
 
 IDS, MASK = 500, 4
 
@@ -129,6 +130,13 @@ def test_the_loss_is_that_of_the_tokens_that_are_asked(model):
     for a, b in zip(ours, theirs, strict=True):
         assert (a is None) == (b is None)
         assert a is None or float((a - b).norm()) <= 1e-5 * float(b.norm())
+
+
+@pytest.mark.parametrize(("declared", "made"), [(Declared, MaskedLM), (DeclaredNext, NextToken)])
+def test_the_module_takes_the_options_of_its_declaration(model, declared, made):
+    options = dict(declared())
+    assert made(model, **options, kernels="reference", registry=None).options["smoothing"] == 0
+    assert declared.module == f"{made.__module__}:{made.__name__}"
 
 
 def test_only_the_tokens_that_are_asked_go_through_the_head(model):
