@@ -142,6 +142,16 @@ def test_folders_that_cannot_speak(tmp_path, capsys):
     assert "has no tokenizer" in capsys.readouterr().err
 
 
+def test_an_exported_checkpoint_says_the_same(build, tmp_path, capsys):
+    assert main(["export", str(build), "--to", "hf", "-o", str(tmp_path / "hf")]) == 0
+    capsys.readouterr()
+    shown = []
+    for folder in (build, tmp_path / "hf"):
+        assert run(folder, "--prompt", "To be", "--max-new-tokens", 30, "--temperature", 0) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1]
+
+
 def test_on_a_terminal_nothing_moves_the_cursor(build):
     """A model that has learnt nothing writes control characters, which are spelled out there and only there."""
     from blocks_generate.pieces import Piece
