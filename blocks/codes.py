@@ -1368,6 +1368,14 @@ CODES: dict[str, Code] = {
         wrong='{"text": "Once"}',
         right='{"prompt": "Once"}',
     ),
+    "B1709": Code(
+        "a state that cannot be compiled",
+        "One graph serves every step where a state keeps its size: recurrences and convolutions do, and attention "
+        "reserves room for all tokens of a text. A plugin's mixer whose state grows needs a `reserve` for that "
+        "(docs/plugins.md).",
+        wrong="blocks generate model --prompt Once --compile    (a mixer without `reserve`)",
+        right="blocks generate model --prompt Once",
+    ),
     # B18: evaluation
     "B1801": Code(
         "a model that predicts no next token",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .documents import real_positions, visible_keys
 from .heads import Heads
 from .module import KeyValueCache
+from .room import Room, filled, slot_positions
 from .scores import lower_triangle
 
 
@@ -42,7 +43,7 @@ class BorrowedAttention(Heads):
         x: Tensor,
         state: None = None,
         mask: Tensor | None = None,
-        kv: KeyValueCache | None = None,
+        kv: KeyValueCache | Room | None = None,
     ) -> tuple[Tensor, None]:
         """Map x [B, T, D] to y [B, T, D].
 
@@ -53,6 +54,8 @@ class BorrowedAttention(Heads):
             raise ValueError("this attention has no keys of its own: give it the owner's state as kv")
         if state is not None:
             raise ValueError("this attention keeps no state: its keys and values are the owner's")
+        if isinstance(kv, Room):
+            return self.step(x, kv), None
         T, S = x.shape[1], kv.keys.shape[2]
         positions = None
         if self.position_at is not None:
@@ -69,6 +72,14 @@ class BorrowedAttention(Heads):
         if self.position_at == "scores" and positions is not None:
             at = positions, real_positions(kv.mask, 0, S, x.device)
         return self.out_proj(self.attend(q, kv.keys, kv.values, visible, is_causal, at)), None
+
+    def step(self, x: Tensor, kv: Room) -> Tensor:
+        """Map x [B, 1, D] to y [B, 1, D], where the owner's state was reserved and has taken in the same token."""
+        now = kv.seen[:, None] - 1
+        q = self.queries(x, None if self.position_at is None else now)
+        at = (now, slot_positions(kv)) if self.position_at == "scores" else None
+        y: Tensor = self.out_proj(self.attend(q, kv.keys, kv.values, filled(kv), at=at))
+        return y
 
     def queries(self, x: Tensor, positions: Tensor | None) -> Tensor:
         """Map x [B, T, D] to q [B, T, H, P], with the position of each token."""

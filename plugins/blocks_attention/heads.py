@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .room import Room, filled, slot_positions, write
 from .scores import attend, attend_capped
 
 
@@ -106,6 +107,19 @@ class SelfAttention(Heads):
         if self.position_at == "heads":
             q, k = self.position(q, k, positions)
         return q, k.transpose(1, 2), v.transpose(1, 2)
+
+    def step(self, x: Tensor, room: Room, mask: Tensor | None, kept: int = 0) -> tuple[Tensor, Room]:
+        """Map one more real token a row, x [B, 1, D], to y [B, 1, D]; its key and value go into the room.
+
+        `kept` first tokens are never overwritten. Raises ValueError for more tokens in a call, or a mask.
+        """
+        if x.shape[1] != 1 or mask is not None:
+            raise ValueError("a state that was reserved takes one token a call, and no mask")
+        now = room.seen[:, None].clone()
+        q, k, v = self.project(x, None if self.position_at is None else now)
+        write(room, k, v, kept)
+        at = (now, slot_positions(room, kept)) if self.position_at == "scores" else None
+        return self.out_proj(self.attend(q, room.keys, room.values, filled(room), at=at)), room
 
     def infused(self, x: Tensor, placed: Tensor) -> Tensor:
         """Queries and keys of `placed`, values of x, as [B, T, (H + 2K) P]."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .documents import in_order, real_positions, visible_keys
 from .heads import SelfAttention, join_masks
+from .room import Room, make_room
 from .scores import lower_triangle
 
 
@@ -49,8 +50,8 @@ class Attention(SelfAttention):
         self.causal = causal
 
     def forward(
-        self, x: Tensor, state: KeyValueCache | None = None, mask: Tensor | None = None
-    ) -> tuple[Tensor, KeyValueCache | None]:
+        self, x: Tensor, state: KeyValueCache | Room | None = None, mask: Tensor | None = None
+    ) -> tuple[Tensor, KeyValueCache | Room | None]:
         """Map x [B, T, D] to y [B, T, D]; mask bool [B, T], true at real tokens, or int64, their documents.
 
         Raises ValueError if bidirectional attention is given a state: it needs the whole sequence at once, as
@@ -58,6 +59,8 @@ class Attention(SelfAttention):
         """
         if state is not None and not self.causal:
             raise ValueError("bidirectional attention keeps no state: give it the whole sequence at once")
+        if isinstance(state, Room):
+            return self.step(x, state, mask)
         mask = in_order(mask, state)
         T = x.shape[1]
         S = T
@@ -78,3 +81,13 @@ class Attention(SelfAttention):
             at = positions, real_positions(mask, 0, S, x.device)
         y = self.out_proj(self.attend(q, k, v, visible, is_causal, at))
         return y, KeyValueCache(k, v, mask) if self.causal else None
+
+    def reserve(self, state: KeyValueCache, capacity: int) -> Room:
+        """The same state with room for `capacity` real tokens a row in all; forward then takes one token a call.
+
+        It is written in place, and the caller counts: what is beyond takes the place of the oldest.
+        """
+        B, _, S, _ = state.keys.shape
+        positions = real_positions(state.mask, 0, S, state.keys.device).expand(B, S)
+        seen = torch.full((B,), S, device=state.keys.device) if state.mask is None else state.mask.sum(dim=1)
+        return make_room(state.keys, state.values, state.mask, positions, seen, capacity)

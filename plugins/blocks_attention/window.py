@@ -12,6 +12,7 @@ from torch import Tensor
 from .documents import in_order, is_packed, real_positions, visible_keys
 from .heads import SelfAttention, join_masks
 from .neighbours import attend_blocks
+from .room import Room, make_room
 
 
 class WindowCache(NamedTuple):
@@ -57,12 +58,14 @@ class SlidingWindowAttention(SelfAttention):
             raise ValueError(f"window must be at least 1, not {window}")
 
     def forward(
-        self, x: Tensor, state: WindowCache | None = None, mask: Tensor | None = None
-    ) -> tuple[Tensor, WindowCache | None]:
+        self, x: Tensor, state: WindowCache | Room | None = None, mask: Tensor | None = None
+    ) -> tuple[Tensor, WindowCache | Room | None]:
         """Map x [B, T, D] to y [B, T, D]; mask bool [B, T], true at real tokens, or int64, their documents.
 
         Raises ValueError for packed documents with a state; they leave none.
         """
+        if isinstance(state, Room):
+            return self.step(x, state, mask, self.reach - self.window)
         mask = in_order(mask, state)
         B, T, _ = x.shape
         order = None
@@ -90,6 +93,15 @@ class SlidingWindowAttention(SelfAttention):
         if mask is None and torch.compiler.is_exporting():
             mask = torch.ones(B, k.shape[2], dtype=torch.bool, device=x.device)
         return y, WindowCache(*self.keep(k, v, mask), count)
+
+    def reserve(self, state: WindowCache, capacity: int) -> Room:
+        """The same state as a ring, or with room for `capacity` real tokens a row if those are fewer.
+
+        It is written in place; forward then takes one token a call.
+        """
+        positions = self.key_positions(state.keys.shape[2], state.mask, state.seen)
+        n_slots, kept = min(self.reach, capacity), self.reach - self.window
+        return make_room(state.keys, state.values, state.mask, positions, state.seen, n_slots, kept)
 
     def extend(
         self, state: WindowCache, k: Tensor, v: Tensor, mask: Tensor | None

@@ -71,6 +71,9 @@ def configure(parser: ArgumentParser) -> None:
         "--slide", action="store_true",
         help="where learned positions run out, go on with the last half of them, read anew",
     )  # fmt: skip
+    parser.add_argument(
+        "--compile", action="store_true", help="decode in one compiled graph: slow to start, then faster"
+    )
     parser.add_argument("--echo", action="store_true", help="show each prompt before its text")
     parser.add_argument("--device", default="cpu", help="where to compute (cpu)")
     parser.add_argument("--dtype", metavar="NAME", help="of the weights; default: as they are")
@@ -106,7 +109,7 @@ def run(args: Namespace) -> int:
 
 def _options(args: Namespace) -> dict[str, Any]:
     """The options that were given. Raises UsageError with everything that is wrong with them."""
-    found: dict[str, Any] = {"stop": tuple(args.stop), "slide": args.slide}
+    found: dict[str, Any] = {"stop": tuple(args.stop), "slide": args.slide, "compile": args.compile}
     problems: list[Diagnostic] = []
     for name, (kind, _, _) in NUMBERS.items():
         text = getattr(args, name)

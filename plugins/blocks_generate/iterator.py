@@ -42,9 +42,16 @@ def generate(
     """
     chosen = Options(**options)
     chosen.check()
-    language = LanguageModel(model, registry, known=None if coder is None else coder.vocab_size)
+    known = None if coder is None else coder.vocab_size
+    language = LanguageModel(model, registry=registry, known=known)
     given = [prompts] if isinstance(prompts, str) else list(prompts)
     asked = read_prompts(language.facts, coder, given, chosen)
+    if chosen.compile:
+        from blocks_generate.compiled import CompiledLanguageModel
+
+        capacity = max((len(prompt.ids) for prompt in asked), default=1) + chosen.max_new_tokens
+        capacity = min(capacity, language.facts.target or capacity)
+        language = CompiledLanguageModel(model, capacity, registry=registry, known=known)
     roles: Mapping[str, int] = {} if coder is None else coder.roles
     if chosen.eos is not None:
         eos = frozenset(chosen.eos)
@@ -57,8 +64,10 @@ def generate(
         training = [module for module in model.modules() if module.training]
         model.eval()
         try:
-            width = chosen.beams or chosen.samples
-            for some in batches(asked, language.facts, max(1, chosen.batch // width)):
+            size = max(1, chosen.batch // (chosen.beams or chosen.samples))
+            if chosen.beams is not None and chosen.compile:
+                size = 1  # so that the number of rows stays
+            for some in batches(asked, language.facts, size):
                 if chosen.beams is not None:
                     yield from search(language, some, chosen, eos, decode)
                     continue

@@ -25,7 +25,9 @@ class LanguageModel:
     Raises UsageError for a module that blocks did not build, BuildError for a model that writes no tokens.
     """
 
-    def __init__(self, model: nn.Module, registry: Registry | None = None, known: int | None = None) -> None:
+    def __init__(
+        self, model: nn.Module, *, registry: Registry | None = None, known: int | None = None
+    ) -> None:
         recipe = getattr(model, "recipe", None)
         if not isinstance(recipe, str):
             raise UsageError.of(

@@ -29,6 +29,7 @@ class Options:
     seed                of what is drawn
     batch               texts that are computed at once; changes the speed, not the texts
     chunk               tokens of a prompt that are read at once; changes speed and memory, not the texts
+    compile             decode in one compiled graph, with a state of fixed size that is changed in place
     slide               when learned positions run out, go on with the last half of the context, read anew
     """
 
@@ -49,6 +50,7 @@ class Options:
     seed: int = 0
     batch: int = 16
     chunk: int = 512
+    compile: bool = False
     slide: bool = False
 
     @property

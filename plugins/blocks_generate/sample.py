@@ -34,6 +34,7 @@ def sample(
             text.begin = firsts[at // len(numbers)].begin
         each = torch.arange(len(firsts), device=language.device).repeat_interleave(len(numbers))
         logits, state = logits[each], rows_of(state, each)
+    going = [True] * len(texts)
     while True:
         seen = seen_tokens(texts, logits) if options.repetition_penalty != 1 else None
         scores = filtered(logits, options, seen)
@@ -42,17 +43,20 @@ def sample(
         else:
             drawn = [next(streams[id(text)]) for text in texts]
             chosen = draw(scores, torch.tensor(drawn, dtype=torch.float64))
-        going = []
         for row, (text, token) in enumerate(zip(texts, chosen.tolist(), strict=True)):
-            piece = text.take(token, options, eos)
-            if piece.reason is None:
-                going.append(row)
-            yield piece
-        if not going:
+            length = text.length
+            if going[row]:
+                piece = text.take(token, options, eos)
+                going[row] = piece.reason is None
+                yield piece
+            if text.length == length:  # one that has ended goes on in silence, while its row is there
+                text.written.append(token)
+        if not any(going):
             return
-        if len(going) < len(texts):  # those that have ended cost nothing more
-            texts = [texts[row] for row in going]
-            state = rows_of(state, torch.tensor(going, device=language.device))
+        if not all(going) and not options.compile:  # those that have ended cost nothing more
+            rows = [row for row, is_going in enumerate(going) if is_going]
+            texts, going = [texts[row] for row in rows], [True] * len(rows)
+            state = rows_of(state, torch.tensor(rows, device=language.device))
         logits, state = go_on(language, texts, state, options)
 
 

@@ -87,6 +87,7 @@ NO_PLACE = {
     "B1706": _PROMPT,
     "B1707": "about a model as a whole, which is named",
     "B1708": "about a file of prompts, whose line is said",
+    "B1709": "about a model as a whole, which is named",
     "B1801": "about a model as a whole, which is named",
     "B1802": _FILE,
     "B1803": "about a model as a whole, which is named",

@@ -89,6 +89,7 @@ CASES = (
     Case("state_reordered", decoding.state_reordered, CAUSAL | CACHED),
     Case("state_rewound", decoding.state_rewound, CAUSAL | CACHED),
     Case("decoding", decoding.decoding, CAUSAL | CACHED),
+    Case("state_reserved", decoding.state_reserved, CAUSAL | CACHED),
     Case("padding_content", padding.padding_content, PADDED),
     Case("padding_gradient", padding.padding_gradient, PADDED),
     Case("padded_batch", padding.padded_batch, PADDED),

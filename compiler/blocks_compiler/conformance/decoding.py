@@ -86,3 +86,44 @@ def state_rewound(subject: Subject) -> None:
     y, _ = run_in_pieces(module, other[:, :2], [2], halfway)
     wanted = whole(module, x, mask, joined)[:, 3:]
     require_close(y, wanted, TOLERANCE[dtype], "other tokens from a state between")
+
+
+@torch.no_grad()
+def state_reserved(subject: Subject) -> None:
+    """Where a mixer can reserve room, steps write into it, give what they gave without, and leave the first state."""
+    dtype = torch.float64
+    module, x, mask, state = prompted(subject, dtype)
+    if not callable(getattr(module, "reserve", None)):
+        return
+    later = subject.inputs(4, STEPS, dtype, seed=1)
+    wanted = whole(module, x, mask, later)
+    before = {name: tensor.clone() for name, tensor in leaves(state)}
+    room = module.reserve(state, x.shape[1] + STEPS)
+    beams = mapped(room, lambda tensor: tensor.flip(0))
+    y = stepped(module, later, room)
+    require_close(y, wanted, TOLERANCE[dtype], "tokens one by one with room for them")
+    for name, tensor in leaves(state):
+        require(torch.equal(tensor, before[name]), f"{name} was changed by the steps after it was reserved")
+    y = stepped(module, later.flip(0), beams)
+    require_close(y, wanted.flip(0), TOLERANCE[dtype], "with room, rows in another order")
+    _, short = module(x[:, :2])
+    y = stepped(module, x[:, 2:], module.reserve(short, x.shape[1]))
+    require_close(y, module(x)[0][:, 2:], TOLERANCE[dtype], "after 2 tokens, with room for all")
+    odd = ((x[:, :2], None), (x[:, :1], x.new_ones(4, 1, dtype=torch.bool)))
+    for tokens, real in odd:
+        try:
+            module(tokens, room, real)
+        except ValueError:
+            continue
+        require(False, "a state with room takes several tokens, or a mask, and does not raise ValueError")
+
+
+def stepped(module: Any, x: Tensor, room: Any) -> Tensor:
+    """The outputs of tokens one by one, whose state is changed in place."""
+    outputs = []
+    for t in range(x.shape[1]):
+        y, after = module(x[:, t : t + 1], room)
+        outputs.append(y)
+        for (name, tensor), (_, own) in zip(leaves(after), leaves(room), strict=True):
+            require(tensor is own, f"{name} is another tensor after a step")
+    return torch.cat(outputs, dim=1)

@@ -59,6 +59,55 @@ MIXERS: dict[str, Callable[[SimpleNamespace], Mixer]] = {
 }
 
 MUTANTS = (
+    # States with room
+    Mutant(
+        "a step sees a slot that nothing stands in",
+        "attention", "attention/room.py:filled", "state_reserved",
+        "places < room.seen[:, None]",
+        "places <= room.seen[:, None]",
+    ),
+    Mutant(
+        "a step does not see itself",
+        "grouped", "attention/room.py:filled", "state_reserved",
+        "places < room.seen[:, None]",
+        "places < room.seen[:, None] - 1",
+    ),
+    Mutant(
+        "a ring that goes over the first tokens",
+        "sinks", "attention/room.py:slot_of", "state_reserved",
+        "kept + (positions - kept) % max(n_slots - kept, 1)",
+        "positions % n_slots",
+    ),
+    Mutant(
+        "a ring one slot too small",
+        "window", "attention/window.py:SlidingWindowAttention.reserve", "state_reserved",
+        "min(self.reach, capacity)",
+        "min(self.reach - 1, capacity)",
+    ),
+    Mutant(
+        "distances from the token before",
+        "alibi", "attention/room.py:slot_positions", "state_reserved",
+        "room.seen[:, None] - 1",
+        "room.seen[:, None]",
+    ),
+    Mutant(
+        "padding kept, and real tokens left out",
+        "attention", "attention/room.py:make_room", "state_reserved",
+        "slots.where(real, n_slots)",
+        "slots.where(~real, n_slots)",
+    ),
+    Mutant(
+        "a step that is not counted",
+        "attention", "attention/room.py:write", "state_reserved",
+        "room.seen.add_(1)",
+        "pass",
+    ),
+    Mutant(
+        "a step that makes a new state",
+        "window", "attention/heads.py:SelfAttention.step", "state_reserved",
+        "filled(room), at=at)), room",
+        "filled(room), at=at)), room._replace(seen=room.seen.clone())",
+    ),
     # Attention over all tokens
     Mutant(
         "the mask is off by one: a token sees the next",
