@@ -4,7 +4,8 @@ Forward, each chunk leaves a loss and the logarithm of its softmax's denominator
 computed again, and the gradients of hidden states, table and bias summed chunk by chunk. Of a sum of losses, the
 factor of every gradient is known up to one number, so they are computed in the forward pass and the logits once: three
 products of N E V multiply-adds each, as with full logits, against four. Hsu et al. 2024, Liger Kernel,
-arXiv:2410.10989, section 3.2; Wijmans et al. 2024, Cut Your Losses, arXiv:2411.09009, which keep no chunk either.
+arXiv:2410.10989, section 3.2; Wijmans et al. 2024, Cut Your Losses, arXiv:2411.09009, whose kernel keeps not even one
+chunk.
 
 All of it are custom ops, so that a compiled graph has one node of it for any number of tokens.
 
@@ -86,7 +87,7 @@ class Gradients:
         self.given = given
         shapes = (given.hidden, given.weight, given.bias)
         made = [
-            torch.zeros_like(like, dtype=given.wide) if want and like is not None else None
+            like.new_zeros(like.shape, dtype=given.wide) if want and like is not None else None
             for like, want in zip(shapes, wanted, strict=True)
         ]
         self.hidden, self.weight, self.bias = made

@@ -225,6 +225,20 @@ def test_one_graph_of_any_length(reduction):
         near(with_gradients(ours, part), with_gradients(wanted, part), 1e-12)
 
 
+@pytest.mark.parametrize("reduction", ["none", "sum"])
+def test_operands_need_not_be_contiguous(reduction):
+    leaves, targets = example(torch.float64, False)
+    turned = [leaf.detach().t().contiguous().t().requires_grad_() for leaf in leaves]
+    assert not any(leaf.is_contiguous() for leaf in turned)
+    ours = chunked.linear_cross_entropy(*turned, None, targets, reduction=reduction, chunk=3 * V)
+    theirs = kernels.linear_cross_entropy(*leaves, None, targets, reduction=reduction)
+    near(with_gradients(ours, turned), with_gradients(theirs, leaves), 1e-12)
+    torch.library.opcheck(
+        torch.ops.blocks.summed_linear_cross_entropy.default,
+        (*turned, None, targets, 0.0, 0.0, 0.0, 3 * V, [True, True, False]),
+    )
+
+
 def test_the_ops_are_what_they_say():
     leaves, targets = example(torch.float64, True)
     options = (2.0, 0.1, 0.01, 3 * V)
