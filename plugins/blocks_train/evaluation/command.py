@@ -36,6 +36,10 @@ def configure(parser: ArgumentParser) -> None:
         "--field", default="text", metavar="NAME", help="of a record, that holds the text (text)"
     )
     parser.add_argument(
+        "--split", metavar="HOW",
+        help="what stands between the texts of a file: lines, paragraphs, or any other text; default: nothing",
+    )  # fmt: skip
+    parser.add_argument(
         "--context", metavar="N",
         help="tokens that the model reads at once (those that it was trained on, or has positions for; else 1024)",
     )  # fmt: skip
@@ -59,7 +63,9 @@ def run(args: Namespace) -> int:
 
     with TemporaryDirectory(prefix="blocks-eval-") as cache:
         with progress() as step:
-            corpus = prepare(args.data, coder, cache, field=args.field, eos=False, step=step)
+            corpus = prepare(
+                args.data, coder, cache, field=args.field, split=args.split, eos=False, step=step
+            )
         with _scoring(len(corpus.tokens) - len(corpus)) as scored:
             found = measure(model, plan, corpus, **sizes, step=scored, registry=args.registry)
     print(json.dumps(found.as_json(), indent=2) if args.json else _said(plan.name, found))

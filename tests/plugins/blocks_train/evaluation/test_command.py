@@ -169,6 +169,9 @@ def test_records_are_texts_of_their_own(capsys, build, place):
     folder = build(RECURRENT, "counter")
     found = evaluated(capsys, folder, "--data", str(path), "--field", "body", "--batch", "2")
     assert (found["texts"], found["scored"], found["bytes"]) == (3, 8, 11)
+    lines = place / "lines.txt"
+    lines.write_text("abc\ndefgh\nabc\n")
+    assert evaluated(capsys, folder, "--data", str(lines), "--split", "lines") == pytest.approx(found, abs=1e-3)
     single = place / "single.txt"
     losses = []
     for text in ("abc", "defgh"):
