@@ -133,6 +133,20 @@ def test_stages_of_one_kind_have_paths_of_their_own() -> None:
     assert made.layers[-1].path == "layers_2.1"
 
 
+def test_heads_are_named_by_their_path_in_the_last_stream() -> None:
+    assert [*plan(ALTERNATING).head_paths] == ["head"]
+    assert [*blocks.load("zoo/bert-like").plan().head_paths] == ["heads.words", "heads.next"]
+    (stage,) = blocks.load("transformer-tiny").plan().head_paths.items()
+    assert (stage[0], stage[1].path) == ("head", "decoder.head")
+
+
+def test_limits_are_those_of_everything_that_has_an_end() -> None:
+    assert plan(ALTERNATING).limits == []
+    learned = text(ALTERNATING).replace("  - stack", "  - position: {learned: {max_len: 12}}\n  - stack")
+    ((longest, component),) = blocks.load(learned).plan().limits
+    assert (longest, component.name) == (12, "learned")
+
+
 def test_five_mistakes_are_five_findings() -> None:
     head = (
         HEAD.replace("n_kv_heads: 2", "n_kv_heads: 3")
