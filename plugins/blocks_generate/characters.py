@@ -12,7 +12,8 @@ class Characters:
     """The text of ids as they come. An id may hold a part of a character: nothing is said until it is whole.
 
     Decoding ends in U+FFFD where bytes are missing, so a text that does waits for more. What was said stays said: the
-    last ids that are known to be whole are decoded again with the new ones, and what is longer is new.
+    last ids that are known to be whole are decoded again with the new ones, and what is longer is new. `before` are ids
+    of the prompt, whole characters.
     """
 
     def __init__(self, decode: Callable[[Sequence[int]], str], before: Sequence[int] = ()) -> None:

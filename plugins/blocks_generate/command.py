@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from blocks import BuildError, Diagnostic, UsageError, from_pretrained, open_tokenizer
+from blocks import BuildError, Diagnostic, UsageError, find_build, from_pretrained, open_tokenizer
 from blocks.command import Command
 from blocks.expressions import ExpressionError, evaluate
 from blocks_generate.asked import prompts_of
@@ -88,7 +88,8 @@ def run(args: Namespace) -> int:
         raise BuildError.of("B0801", f"there is no folder {args.build}", help="blocks build RECIPE -o DIR")
     with status(f"load {args.build}"):
         coder = open_tokenizer(args.build, registry=args.registry)
-        beside = options_beside(args.build, coder.roles)
+        is_run = (args.build / "checkpoints").is_dir()
+        beside = options_beside(find_build(args.build).folder if is_run else args.build, coder.roles)
         model = from_pretrained(args.build, device=args.device, dtype=args.dtype, registry=args.registry)
         from blocks_generate.iterator import generate
 

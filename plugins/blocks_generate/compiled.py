@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from itertools import count
+from types import FunctionType
+from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -18,15 +21,18 @@ from blocks_generate.language_model import LanguageModel
 
 GROWS = "B1709"
 
+Sizes: TypeAlias = tuple[torch.Size, ...]
+"""Of the tensors of a state, in order."""
+
 
 class CompiledLanguageModel(LanguageModel):
     """Reads prompts as it is written, and goes on in a compiled step that changes the state in place.
 
     What a mixer remembers has a fixed size, or the mixer can `reserve` room for it. Of the rest of a state, such as
     that of a recurrence, the new values are copied over the old ones in the same graph. The first step of all runs
-    as it is written, to see which are which; a state of another size is compiled anew. `capacity` is the number of
-    tokens that a row may have in all. `fixed`: a state is copied into the one that was there before, if it has the
-    same size, so that addresses stay; default: on a GPU.
+    as it is written, to see which are which; then there is a graph for each size of the state. `capacity` is the
+    number of tokens that a row may have in all. `fixed`: a state is copied into the one that was there before, if it
+    has the same size, so that addresses stay; default: on a GPU.
     """
 
     def __init__(
@@ -39,15 +45,14 @@ class CompiledLanguageModel(LanguageModel):
         **options: Any,
     ) -> None:
         super().__init__(model, **options)
+        self.plain = LanguageModel(model, **options)
         self.capacity = capacity
         self.fixed = self.device.type == "cuda" if fixed is None else fixed
-        mode = "reduce-overhead" if self.device.type == "cuda" else None
-        self.graph: Callable[[Tensor, Any], Tensor] = torch.compile(
-            self._in_place, fullgraph=True, dynamic=False, backend=backend, mode=mode
-        )
+        self.backend = backend
+        self.graphs: dict[Sizes, Callable[[LanguageModel, Tensor, Any, tuple[int, ...]], Tensor]] = {}
         self.moved: tuple[int, ...] | None = None
         """Which tensors of a state are new after a step; None before the first."""
-        self.kept: dict[tuple[torch.Size, ...], Any] = {}
+        self.kept: dict[Sizes, Any] = {}
 
     def read(
         self, texts: Sequence[Sequence[int]], sources: Sequence[Sequence[int]], chunk: int
@@ -67,14 +72,17 @@ class CompiledLanguageModel(LanguageModel):
             self.moved = self._moved(state, new)
             _copy(state, new, self.moved)
             return logits, state
+        sizes = tuple(leaf.shape for leaf in tree_leaves(state) if isinstance(leaf, Tensor))
+        if sizes not in self.graphs:
+            self.graphs[sizes] = self._compiled()
         if self.fixed:
-            state = self._settled(state)
-        return self.graph(tokens, state).clone(), state
+            state = self._settled(state, sizes)
+        return self.graphs[sizes](self.plain, tokens, state, self.moved).clone(), state
 
-    def _in_place(self, tokens: Tensor, state: Any) -> Tensor:
-        logits, new = super().step(tokens, state)
-        _copy(state, new, self.moved or ())
-        return logits
+    def _compiled(self) -> Callable[..., Tensor]:
+        """The step, to be compiled at its first call, apart from that of every other size."""
+        mode = "reduce-overhead" if self.device.type == "cuda" else None
+        return torch.compile(_own(_in_place), fullgraph=True, dynamic=False, backend=self.backend, mode=mode)
 
     def _moved(self, old: Any, new: Any) -> tuple[int, ...]:
         before, after = tree_leaves(old), tree_leaves(new)
@@ -87,18 +95,46 @@ class CompiledLanguageModel(LanguageModel):
         pairs = enumerate(zip(before, after, strict=True))
         return tuple(index for index, (was, now) in pairs if isinstance(was, Tensor) and was is not now)
 
-    def _settled(self, state: Any) -> Any:
-        """The state of this size that was there before, with the values of a new one."""
-        leaves = [leaf for leaf in tree_leaves(state) if isinstance(leaf, Tensor)]
-        kept = self.kept.setdefault(tuple(leaf.shape for leaf in leaves), state)
+    def _settled(self, state: Any, sizes: Sizes) -> Any:
+        """The state of these sizes that was there before, with the values of a new one."""
+        if sizes not in self.kept:
+            self.kept[sizes] = state
+            for leaf in tree_leaves(state) if self.device.type == "cuda" else ():
+                if isinstance(leaf, Tensor):
+                    torch._dynamo.mark_static_address(leaf)
+        kept = self.kept[sizes]
         if kept is not state:
             for old, new in zip(tree_leaves(kept), tree_leaves(state), strict=True):
                 if isinstance(old, Tensor):
                     old.copy_(new)
-        elif self.device.type == "cuda":
-            for leaf in leaves:
-                torch._dynamo.mark_static_address(leaf)
         return kept
+
+
+def compiled(model: nn.Module, capacity: int, *, known: int | None, **options: Any) -> CompiledLanguageModel:
+    """That of a model, for rows of so many tokens; the same one each time, so that later calls find its graphs."""
+    place = next(model.parameters()).device, known
+    found = _COMPILED.setdefault(model, {})
+    if place not in found:
+        found[place] = CompiledLanguageModel(model, capacity, known=known, **options)
+    found[place].capacity = capacity
+    return found[place]
+
+
+_COMPILED: WeakKeyDictionary[nn.Module, dict[Any, CompiledLanguageModel]] = WeakKeyDictionary()
+_numbers = count()
+
+
+def _own(function: Any) -> Any:
+    """The function with a code object of its own: by those torch.compile knows its graphs, and counts them."""
+    code = function.__code__.replace(co_name=f"{function.__name__}_{next(_numbers)}")
+    return FunctionType(code, function.__globals__, code.co_name)
+
+
+def _in_place(language: LanguageModel, tokens: Tensor, state: Any, moved: tuple[int, ...]) -> Tensor:
+    """Logits [B, V] after one more token a row; the state becomes that after it."""
+    logits, new = language.step(tokens, state)
+    _copy(state, new, moved)
+    return logits
 
 
 def _copy(old: Any, new: Any, which: Sequence[int]) -> None:

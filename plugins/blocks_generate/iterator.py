@@ -47,11 +47,11 @@ def generate(
     given = [prompts] if isinstance(prompts, str) else list(prompts)
     asked = read_prompts(language.facts, coder, given, chosen)
     if chosen.compile:
-        from blocks_generate.compiled import CompiledLanguageModel
+        from blocks_generate.compiled import compiled
 
         capacity = max((len(prompt.ids) for prompt in asked), default=1) + chosen.max_new_tokens
         capacity = min(capacity, language.facts.target or capacity)
-        language = CompiledLanguageModel(model, capacity, registry=registry, known=known)
+        language = compiled(model, capacity, registry=registry, known=known)
     roles: Mapping[str, int] = {} if coder is None else coder.roles
     if chosen.eos is not None:
         eos = frozenset(chosen.eos)

@@ -1,5 +1,8 @@
 """Decoding in one graph: the same texts, compiled once, and a state that stays where it is."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch._dynamo.utils import counters
@@ -7,7 +10,7 @@ from torch.utils._pytree import tree_leaves
 
 import blocks
 from blocks_generate import complete, generate
-from blocks_generate.compiled import CompiledLanguageModel
+from blocks_generate.compiled import CompiledLanguageModel, compiled
 
 EVERY_STATE = """
 recipe: every-state
@@ -51,8 +54,8 @@ def traced(monkeypatch):
 def test_one_graph_writes_the_same_texts(make, recipe):
     model = make(recipe)
     options = {"max_new_tokens": 52, "temperature": 0, "start": 0}
-    compiled = complete(generate(model, None, PROMPTS, compile=True, **options))
-    assert compiled == complete(generate(model, None, PROMPTS, **options))
+    found = complete(generate(model, None, PROMPTS, compile=True, **options))
+    assert found == complete(generate(model, None, PROMPTS, **options))
     assert counters["stats"]["unique_graphs"] == 1
     assert not counters["graph_break"]
 
@@ -76,9 +79,9 @@ def test_samples_and_beams(make, coder):
     ):
         torch._dynamo.reset()
         given = {"max_new_tokens": 10, **options}
-        compiled = complete(generate(model, coder, ["To be", "A"], compile=True, **given))
+        found = complete(generate(model, coder, ["To be", "A"], compile=True, **given))
         plain = complete(generate(model, coder, ["To be", "A"], **given))
-        assert [text.tokens for text in compiled] == [text.tokens for text in plain]
+        assert [text.tokens for text in found] == [text.tokens for text in plain]
 
 
 def test_positions_that_run_out_slide(make):
@@ -111,6 +114,29 @@ def test_a_state_stays_where_it_is(make):
                 places.append([leaf.data_ptr() for leaf in tree_leaves(state) if leaf is not None])
     assert all(place == places[0] for place in places)
     assert len(places[0]) == 15
+
+
+def test_later_calls_find_the_graphs_and_there_may_be_many(make):
+    """More sizes than torch compiles of one function: each has a graph of its own, made once."""
+    model = make("gpt2-tiny")
+    for _ in range(2):
+        for rows in range(1, 11):
+            texts = complete(
+                generate(model, None, PROMPTS[:1] * rows, max_new_tokens=4, temperature=0, compile=True)
+            )
+            assert len({text.tokens for text in texts}) == 1
+        assert counters["stats"]["unique_graphs"] == 10
+
+
+def test_a_model_that_is_gone_keeps_no_graph():
+    model = blocks.build("gpt2-tiny")
+    kept = weakref.ref(compiled(model, 9, known=None))
+    assert compiled(model, 5, known=None) is kept()
+    complete(generate(model, None, [[1]], max_new_tokens=3, compile=True))
+    assert kept().graphs
+    del model
+    gc.collect()
+    assert kept() is None
 
 
 def test_what_grows_and_has_no_room_is_refused(make, monkeypatch):
