@@ -117,7 +117,7 @@ def part_1(folder: Path, runs: int, draw: random.Random) -> tuple[Counter[str], 
         else:
             hit[_where(run)] += 1
             more = ["--resume"] if (run / "run.json").is_file() else []
-            if ended(train(folder, run.name, *more)) != 0:
+            if not (run / LAST).is_dir() and ended(train(folder, run.name, *more)) != 0:
                 wrong.append(f"run {number} does not go on")
                 continue
         found = facts(run)
@@ -134,6 +134,8 @@ def _where(run: Path) -> str:
     saved = sorted(path.name for path in (run / "checkpoints").glob("*"))
     if any(name.startswith(".") for name in saved):
         return "while a checkpoint was written"
+    if (run / LAST).is_dir():
+        return "after the last checkpoint"
     return "between checkpoints" if saved else "before the first checkpoint"
 
 

@@ -66,13 +66,18 @@ class Metrics:
 
 def open_board(run: Path, step: int) -> Any:
     """TensorBoard's writer for a run that goes on from a step. Raises BlocksError where it is not installed."""
+    return board_writer()(str(run / TENSORBOARD), purge_step=step + 1)
+
+
+def board_writer() -> Any:
+    """The class of TensorBoard's writers. Raises BlocksError where it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise BlocksError.of(
             "B0806", f"TensorBoard is not installed ({error})", help='pip install "blocks-dsl[tensorboard]"'
         ) from None
-    return SummaryWriter(str(run / TENSORBOARD), purge_step=step + 1)
+    return SummaryWriter
 
 
 def perplexity(loss: float) -> float:

@@ -13,6 +13,8 @@ from blocks_train.loop.metrics import perplexity
 
 EVERY = 10.0
 """Seconds between lines where there is no terminal."""
+WIDE = 110
+"""Columns of a terminal that has room for a bar as well."""
 
 
 class Line:
@@ -30,11 +32,8 @@ class Line:
         self.told = self.began = time.monotonic()
         self.first = start
         live = self.console.is_terminal
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[text]}"),
-        )
+        bar = (BarColumn(bar_width=20),) if self.console.width >= WIDE else ()
+        columns = (*bar, TextColumn("{task.fields[text]}"))
         self.progress = Progress(*columns, console=self.console, disable=not live, transient=True)
         self.task = self.progress.add_task("train", total=steps, completed=start, text="")
 
@@ -50,21 +49,21 @@ class Line:
             self.console.print(text, markup=False, highlight=False)
 
     def text(self, step: int, loss: float, memory: int) -> str:
-        """The line of a step."""
-        parts = [
-            f"step {step:,} of {self.steps:,}",
-            f"loss {loss:.4f}",
-            f"perplexity {perplexity(loss):,.2f}",
-        ]
-        parts.append(f"{self.rate:,.0f} tokens/s")
-        if self.peak:
-            parts.append(f"MFU {100 * self.rate * self.flops / self.peak:.0f}%")
-        if memory:
-            parts.append(size(memory))
+        """The line of a step, what matters most in front: a narrow terminal cuts its end."""
+        parts = [f"step {step:,}/{self.steps:,}"]
         done = step - self.first
         if done > 0 and step < self.steps:
             left = (time.monotonic() - self.began) / done * (self.steps - step)
             parts.append(f"{duration(left)} left")
+        parts += [
+            f"loss {loss:.4f}",
+            f"perplexity {perplexity(loss):,.2f}",
+            f"{self.rate:,.0f} tokens/s",
+        ]
+        if self.peak:
+            parts.append(f"MFU {100 * self.rate * self.flops / self.peak:.0f}%")
+        if memory:
+            parts.append(size(memory))
         return "  ".join(parts)
 
     def say(self, text: str) -> None:

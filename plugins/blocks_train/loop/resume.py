@@ -8,10 +8,13 @@ from typing import Any
 
 from blocks import BuildError
 from blocks.reader import read
-from blocks_train.loop.run_folder import LOCK, differences, read_run
+from blocks_train.loop.run_folder import LOCK, RUN, differences, read_run
 
 FREE = ("steps", "save_every", "eval_every", "clip", "optimizer", "schedule", "compile", "checkpoint")
 """Keys of `train:` that may change from one part of a run to the next; of the optimizer, its options alone."""
+
+LEFT = (LOCK, f".{RUN}.new")
+"""What a kill at the very beginning leaves of a run."""
 
 
 def run_to_resume(run: Path) -> dict[str, Any]:
@@ -32,7 +35,7 @@ def check_free(run: Path) -> None:
             f"{run} holds a run already",
             help="--resume goes on with it, -o DIR begins another elsewhere",
         )
-    if run.exists() and (not run.is_dir() or any(path.name != LOCK for path in run.iterdir())):
+    if run.exists() and (not run.is_dir() or any(path.name not in LEFT for path in run.iterdir())):
         raise BuildError.of("B0803", f"{run} exists and is not a run", help="choose another folder with -o")
 
 

@@ -21,7 +21,7 @@ from blocks_train.loop.asking import Asking
 from blocks_train.loop.checkpoints import Checkpoint, Checkpoints, newest
 from blocks_train.loop.compiling import compiled
 from blocks_train.loop.finite import first_not_finite
-from blocks_train.loop.metrics import Metrics, open_board, perplexity
+from blocks_train.loop.metrics import Metrics, board_writer, open_board, perplexity
 from blocks_train.loop.progress import Line, duration
 from blocks_train.loop.recompute import recompute
 from blocks_train.loop.request import request
@@ -40,6 +40,8 @@ VALIDATION_TOKENS = 2**18
 def train(args: Namespace) -> int:
     """Train as the arguments say; the exit code. Raises BlocksError."""
     console = Console(stderr=True, soft_wrap=True)
+    if args.tensorboard:
+        board_writer()
     before = run_to_resume(args.output) if args.resume and args.output is not None else None
     made = request(args, before)
     run: Path = args.output or Path("runs") / made.recipe().recipe

@@ -233,6 +233,10 @@ def test_a_folder_of_something_else_is_left_alone(recipe: Path, corpus: Path, tm
     assert train(recipe, corpus, tmp_path / "notes") == 1
     assert code_of(capsys)[0] == "B0803"
     assert [path.name for path in (tmp_path / "notes").iterdir()] == ["a.txt"]
+    (tmp_path / "killed").mkdir()
+    for name in (".lock", ".run.json.new"):  # at the very beginning
+        (tmp_path / "killed" / name).write_text("")
+    assert train(recipe, corpus, tmp_path / "killed", "--steps", "1") == 0
 
 
 @pytest.mark.parametrize(
@@ -356,6 +360,46 @@ def test_without_a_tokenizer_text_is_bytes(corpus: Path, recipe: Path, tmp_path:
     recipe.write_text(recipe.read_text().replace("vocab_size: 300", "vocab_size: 100"))
     assert train(recipe, corpus, tmp_path / "run2") == 1
     assert code_of(capsys)[0] == "B1507"
+
+
+def test_a_tokenizer_is_trained_on_the_data_and_kept(
+    recipe: Path, corpus: Path, tmp_path: Path, capsys
+) -> None:
+    """Its size is the vocabulary's, and a run goes on with the one that it has."""
+    recipe.write_text(recipe.read_text().replace("tokenizer: byte", "tokenizer: char"))
+    assert train(recipe, corpus, tmp_path / "straight") == 0
+    characters = sorted(set(corpus.read_text()))
+    assert blocks.from_pretrained(tmp_path / "straight").embed.weight.shape[0] == len(characters)
+    coder = blocks.open_tokenizer(tmp_path / "straight")
+    assert coder.decode(coder.encode("the sea")) == "the sea"
+    assert train(recipe, corpus, tmp_path / "run", "--steps", "5") == 0
+    other = tmp_path / "other.txt"
+    other.write_text(corpus.read_text().replace("sea", "land"))
+    assert train(recipe, other, tmp_path / "run", "--resume") == 1
+    assert code_of(capsys)[0] == "B1502"
+    capsys.readouterr()
+    assert main(["generate", str(tmp_path / "run"), "--prompt", "the", "--max-new-tokens", "3"]) == 0
+    assert len(capsys.readouterr().out.strip("\n")) > 0
+
+
+def test_metrics_for_tensorboard(
+    recipe: Path, corpus: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "torch.utils.tensorboard", None)
+        assert train(recipe, corpus, tmp_path / "without", "--tensorboard") == 1
+        assert code_of(capsys)[0] == "B0806"
+        assert not (tmp_path / "without" / "run.json").exists()
+    pytest.importorskip("tensorboard")
+    assert train(recipe, corpus, tmp_path / "run", "--tensorboard", "--steps", "3") == 0
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    found = [(event.step, event.value) for event in events.Scalars("loss")]
+    wanted = [(step, loss) for step, loss in losses(tmp_path / "run") if step]
+    assert [step for step, _ in found] == [1, 2, 3]
+    assert found[0][1] == pytest.approx(wanted[0][1])
 
 
 def test_data_that_is_too_short(recipe: Path, tmp_path: Path, capsys) -> None:
