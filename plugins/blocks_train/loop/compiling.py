@@ -1,4 +1,8 @@
-"""torch.compile, and what to say where it refuses a model."""
+"""torch.compile, and what to say where it refuses a model.
+
+It refuses the gradients of a scan, with which Mamba-2 loops over tokens. The setting `capture_scalar_outputs` would let
+them pass, and in torch 2.13 gives wrong gradients of what the scan's body captures (A_log), so it stays off.
+"""
 
 from __future__ import annotations
 

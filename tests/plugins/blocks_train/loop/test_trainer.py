@@ -227,3 +227,41 @@ def test_the_rate_follows_the_schedule() -> None:
     trainer = trainer_of("[attention]", "steps: 4, schedule: {linear: {warmup: 2}}")
     rates = [trainer.advance().rate for _ in range(4)]
     assert rates == pytest.approx([0.5e-3, 1e-3, 1e-3, 0.5e-3])
+
+
+def test_a_compiled_step_is_the_same_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Captured by the compiler, and run by torch itself, so that no C++ is compiled here."""
+    compile, calls = torch.compile, []
+
+    def captured(function):
+        calls.append(function)
+        return compile(function, backend="eager")
+
+    monkeypatch.setattr(torch, "compile", captured)
+    plain, graph = trainer_of("[attention]"), trainer_of("[attention]", "compile: true, accumulate: 2")
+    wanted = [plain.advance().loss for _ in range(3)]
+    assert [graph.advance().loss for _ in range(3)] == pytest.approx(wanted, rel=1e-5)
+    assert len(calls) == 1
+
+
+def test_auxiliary_losses_are_added_by_their_weight() -> None:
+    """Their gradient is their weight times that of the mean over the parts."""
+    given = []
+
+    def term(state):
+        (layer,) = state["layers"]
+        given.append(layer)
+        return layer.ssm.square().mean()
+
+    plain, weighted = trainer_of("[mamba2]", "accumulate: 2"), trainer_of("[mamba2]", "accumulate: 2")
+    alone = trainer_of("[mamba2]", "accumulate: 2")
+    weighted.auxiliary = ((term, 0.5),)
+    alone.auxiliary = ((term, 1.0),)
+    alone.objective = alone.run = lambda *given, run=alone.objective: replace(
+        run(*given), loss_sum=torch.zeros(())
+    )
+    sums, terms, wanted = gradients(weighted), gradients(alone), gradients(plain)
+    assert len(given) == 4
+    for name, gradient in wanted.items():
+        own = terms[name] if terms[name] is not None else torch.zeros_like(gradient)
+        assert torch.allclose(sums[name], gradient + 0.5 * own, rtol=1e-4, atol=1e-7), name
