@@ -2,8 +2,7 @@
 
 Shape letters as in `kernels`, whose ops these are; N sequences of real tokens, L real tokens in all of them. Padded
 batches and packed documents go as torch's packed sequences: each row of real tokens is one, or each document. What
-torch has no kernel for, `kernels` computes: one token alone, 16 bits on a CPU, graphs that are compiled or exported. At
-padding y is 0.
+torch has no kernel for, `kernels` computes: one token alone, 16 bits on a CPU, graphs that are compiled or exported.
 """
 
 from typing import Any, NamedTuple
@@ -49,6 +48,8 @@ def lstm(
     if peepholes is not None or not suits(x, W):
         return kernels.lstm(x, h, c, W, U, bias, peepholes, projection, real, starts)
     weights = weights_of(W, U, bias) + ([] if projection is None else [projection])
+    if projection is not None and real is None and x.device.type == "cpu":  # oneDNN has none, and warns of it
+        real = x.new_ones(x.shape[:2], dtype=torch.bool)
     y, h, last = run("lstm", x, [h, c.to(W.dtype)], weights, real, starts)
     return y, h, last.to(torch.promote_types(x.dtype, torch.float32))
 

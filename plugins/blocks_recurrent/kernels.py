@@ -4,8 +4,8 @@ Shape letters: B batch, T tokens, D width of the input, H hidden units, P channe
 where they are projected).
 
 The ops `rnn`, `lstm` and `gru` read `real` bool [B, T], true at real tokens, or None for all of them, and
-`starts` bool [B, T], true at tokens that find no state, or None for none. Products have the dtype of x, and what
-is between them is fp32 or better, as rounding adds up over time.
+`starts` bool [B, T], true at tokens that find no state, or None for none; outputs are 0 at padding. Products
+have the dtype of x, and what is between them is fp32 or better, as rounding adds up over time.
 """
 
 from collections.abc import Callable
@@ -82,7 +82,7 @@ def rnn(
         return h, (h,)
 
     y, (h,) = over_time(step, (h,), timed(F.linear(x, W, bias), starts), real)
-    return y, h
+    return at_real(y, real), h
 
 
 def lstm(
@@ -127,7 +127,7 @@ def lstm(
         return h, (h, c)
 
     y, (h, c) = over_time(step, (h, c.to(dtype)), timed(F.linear(x, W, bias), starts), real)
-    return y, h, c
+    return at_real(y, real), h, c
 
 
 def gru(
@@ -154,7 +154,7 @@ def gru(
         return h, (h,)
 
     y, (h,) = over_time(step, (h,), timed(F.linear(x, W, bias), starts), real)
-    return y, h
+    return at_real(y, real), h
 
 
 def gated_step(
@@ -180,6 +180,11 @@ def gated_step(
     else:
         new = torch.tanh(x_new + F.linear((r * h).to(h.dtype), U))
     return torch.lerp(h.to(dtype), new, z).to(h.dtype)
+
+
+def at_real(y: Tensor, real: Tensor | None) -> Tensor:
+    """y [B, T, P], 0 at padding."""
+    return y if real is None else y.masked_fill(~real[..., None], 0)
 
 
 def timed(fed: Tensor, starts: Tensor | None) -> tuple[Tensor, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -130,6 +131,12 @@ class RNN(Unit):
 
     def options(self) -> dict[str, Any]:
         return {"hidden": self.hidden, "activation": self.activation, "bias": self.bias}
+
+    def waivers(self) -> Mapping[str, str]:
+        if self.activation == "tanh":
+            return {}
+        reason = "relu has no bound: with weights of a norm above 1 the state grows from token to token"
+        return dict.fromkeys(("many_tokens", "precision_fp32", "precision_bf16"), reason)
 
     def weights(self) -> tuple[Any, Any, Any, Any]:
         hidden: Any = self.hidden or D
