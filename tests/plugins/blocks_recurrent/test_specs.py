@@ -107,6 +107,13 @@ def test_capabilities_of_units(unit):
     assert unit(direction="bidirectional").capabilities() == {"padded", "packed"}
 
 
+def test_what_has_no_bound_is_waived_with_a_reason():
+    assert RNN().waivers() == LSTM().waivers() == GRU().waivers() == {}
+    waived = RNN(activation="relu").waivers()
+    assert set(waived) == {"many_tokens", "precision_fp32", "precision_bf16"}
+    assert all("grows" in reason for reason in waived.values())
+
+
 def test_capabilities():
     assert Bahdanau().capabilities() == {"causal", "cached", "padded", "cross"}
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -125,6 +127,15 @@ def test_gpus_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert "decoding" not in page
     assert main(["cost", "lstm-ptb-small", "--gpus", "2", "--parallel", "tp=2", "--parallel", "zero1"]) == 0
     assert "tp cuts no lstm." in " ".join(capsys.readouterr().out.split())
+
+
+def test_gpus_need_no_torch() -> None:
+    code = (
+        "import sys; from blocks.cli import main\n"
+        "assert main(['cost', 'nemotron-h-56b', '--gpus', '64', '--json']) == 0\n"
+        "assert not {'torch', 'safetensors', 'numpy'} & set(sys.modules), 'imported'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 def test_the_recipes_optimizer_counts(capsys: pytest.CaptureFixture[str]) -> None:
