@@ -103,7 +103,10 @@ class Memory:
         self._known: dict[int, tuple[int, int]] = {}
         self._needed: dict[tuple[int, bool], int] = {}
         self._read(graph)
-        self.state = Meter(graph, batch=batch, dtype=dtype).total(context).state_bytes
+        meter = Meter(graph, batch=batch, dtype=dtype)
+        self.fixed = meter.fixed
+        """The number of tokens that the model's input fixes; None: any."""
+        self.state = meter.total(context).state_bytes
         self.state_cut = self._state_cut(graph)
 
     def _read(self, graph: BlockGraph) -> None:

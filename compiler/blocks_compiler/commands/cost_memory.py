@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from blocks import BlockGraph, UsageError
+from blocks import BlockGraph, Optimizer, Registry, Training, UsageError
 from blocks.suggest import did_you_mean
 from blocks_compiler import units
 from blocks_compiler.commands.options import count
@@ -74,6 +74,13 @@ def way(text: str) -> Way:
     return Way(name or "fsdp", tensor)
 
 
+def usual_optimizer(registry: Registry) -> Optimizer:
+    """The optimizer of recipes that name none; they need no objective here, whose defaults do not fit all models."""
+    name = Training().optimizer
+    found = [entry.load()() for entry in registry.of_kind("optimizer") if entry.name == name]
+    return next((made.named(str(name)) for made in found if isinstance(made, Optimizer)), Optimizer())
+
+
 class Fit:
     """What one model needs on a cluster."""
 
@@ -81,9 +88,11 @@ class Fit:
         self, graph: BlockGraph, context: int, cluster: Cluster, args: Namespace, batch: int
     ) -> None:
         self.memory = Memory(graph, context, batch=batch, dtype=args.dtype)
-        self.cluster, self.context, self.batch = cluster, context, batch
-        self.optimizer = self.memory.plan.train.optimizer
-        self.average = self.memory.plan.train.ema is not None
+        self.cluster, self.batch = cluster, batch
+        self.context = self.memory.fixed or context
+        training = self.memory.plan.training
+        self.optimizer = training.optimizer if training else usual_optimizer(args.registry)
+        self.average = training is not None and training.ema is not None
         self.ways = self._ways(args.parallel)
         self.training = [
             self.memory.training(
@@ -171,7 +180,10 @@ class Fit:
         page.table(table)
         if self.decoding:
             page.line()
-            page.line(Cell("decoding", "bold"), Cell(f"   bytes on one GPU; {rows} on each model", "dim"))
+            page.line(
+                Cell("decoding" if memory.state else "serving", "bold"),
+                Cell(f"   bytes on one GPU; {rows} on each model", "dim"),
+            )
             self._decoding(page)
         page.line()
         page.text(self._notes(), "dim")

@@ -11,6 +11,7 @@ import pytest
 
 from blocks import UsageError
 from blocks.cli import main
+from blocks.published import published
 from blocks_compiler.commands.cost import series
 
 
@@ -125,8 +126,24 @@ def test_gpus_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     page = capsys.readouterr().out
     assert "1 GPU of 74.5 GiB" in page
     assert "decoding" not in page
+    assert main(["cost", "vit-base-16", "--gpus", "2"]) == 0
+    page = capsys.readouterr().out
+    assert "1 sequence of 197 tokens" in page  # whatever the context
+    assert "serving" in page
     assert main(["cost", "lstm-ptb-small", "--gpus", "2", "--parallel", "tp=2", "--parallel", "zero1"]) == 0
     assert "tp cuts no lstm." in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("name", sorted(published()))
+def test_gpus_of_every_published_architecture(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever it reads, and whether or not it can be trained to say the next token."""
+    assert main(["cost", name, "--gpus", "16", "--context", "256", "--json"]) == 0
+    memory = json.loads(capsys.readouterr().out)["memory"]
+    for row in memory["training"]:
+        assert row["weights_bytes"] > 0
+        assert row["activations_bytes"] > 0
+    pairs = zip(memory["training"][::2], memory["training"][1::2], strict=True)
+    assert all(kept["activations_bytes"] >= again["activations_bytes"] for kept, again in pairs)
 
 
 def test_gpus_need_no_torch() -> None:
