@@ -25,5 +25,5 @@ def register_commands(register: Register) -> None:
     register(
         "tokenizer",
         "blocks_tokenizers.command:COMMAND",
-        help="Train a tokenizer, encode a text, judge a vocabulary, add tokens to a model.",
+        help="train a tokenizer, encode a text, judge a vocabulary, add tokens to a model",
     )

@@ -112,6 +112,13 @@ class Page:
         for line in textwrap.wrap(harmless(text), width - indent) or [""]:
             self.line(Cell(line, style), indent=indent)
 
+    def wrapped(self, cell: Cell, before: int) -> list[Cell]:
+        """A cell as one for each line that it takes after `before` columns; one where there is no terminal."""
+        if self.width is None:
+            return [cell]
+        lines = textwrap.wrap(harmless(cell.text), max(self.width - before, 20)) or [""]
+        return [Cell(line, cell.style) for line in lines]
+
     def table(self, table: Table, indent: int = 2) -> None:
         """A table."""
         widths = table.widths(self.width - indent if self.width is not None else None)

@@ -18,7 +18,7 @@ from blocks.plan import PlannedStage
 from blocks.say import say
 from blocks_compiler import training, units
 from blocks_compiler.commands.options import add_json, add_recipe, plan_of
-from blocks_compiler.commands.page import Cell, Page, Table
+from blocks_compiler.commands.page import Cell, Page, Table, columns
 from blocks_compiler.describe import besides, block_options, options, sentence
 from blocks_compiler.families import family
 from blocks_compiler.sizes import ParameterCounts
@@ -123,16 +123,22 @@ class _Show:
             Cell(f"   {training.amount(made)}", "dim"),
         )
         page.line()
-        table = Table(("", "", ""), "<<<", ("",))
+        rows: list[tuple[str, str, Cell]] = []
         for key in ("objective", "optimizer", "schedule"):
             component: Component = getattr(made, key)
             said = training.component_options(component)
             if said or key != "objective":
-                table.add(key, Cell(component.name, "bold"), Cell(said, "dim"))
+                rows.append((key, component.name, Cell(said, "dim")))
             if key == "schedule":
-                table.add("", "", f"lr {training.rates(made)}")
-        for term, weight in made.auxiliary:
-            table.add("auxiliary", Cell(term.name, "bold"), Cell(f"times {weight:g}", "dim"))
+                rows.append(("", "", Cell(f"lr {training.rates(made)}")))
+        rows += [
+            ("auxiliary", term.name, Cell(f"times {weight:g}", "dim")) for term, weight in made.auxiliary
+        ]
+        before = max(columns(key) for key, _, _ in rows) + max(columns(name) for _, name, _ in rows) + 6
+        table = Table(("", "", ""), "<<<")
+        for key, name, options in rows:
+            for number, line in enumerate(page.wrapped(options, before)):
+                table.add("" if number else key, Cell("" if number else name, "bold"), line)
         page.table(table)
         for parts in (training.means(made), training.reading(made)):
             page.text("; ".join(parts), indent=2)
