@@ -136,8 +136,8 @@ class _Show:
         ]
         before = max(columns(key) for key, _, _ in rows) + max(columns(name) for _, name, _ in rows) + 6
         table = Table(("", "", ""), "<<<")
-        for key, name, options in rows:
-            for number, line in enumerate(page.wrapped(options, before)):
+        for key, name, about in rows:
+            for number, line in enumerate(page.wrapped(about, before)):
                 table.add("" if number else key, Cell("" if number else name, "bold"), line)
         page.table(table)
         for parts in (training.means(made), training.reading(made)):
