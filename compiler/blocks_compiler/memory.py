@@ -12,8 +12,8 @@ Conventions
                  (Shoeybi et al. 2019, arXiv:1909.08053; Korthikanti et al. 2022, arXiv:2205.05198, equation 2)
     gathered     what is put together for a block at work: with fsdp the weights of two blocks, as those of the next one
                  are fetched meanwhile, and with zero2 or fsdp the gradients of one; the largest block counts
-    activations  see `blocks_compiler.activations`; `recomputed`: each block keeps its input alone, and one block at a
-                 time all the rest, as in Chen et al. 2016 (arXiv:1604.06174)
+    activations  see `blocks_compiler.activations`; `recomputed`: each block, or each that `train: checkpoint` names, keeps
+                 its input alone, and one at a time all the rest, as in Chen et al. 2016 (arXiv:1604.06174)
     state        what decoding holds
 
 What the CUDA context, communication and fragmentation take, some percent, comes on top.
@@ -95,7 +95,14 @@ class Memory:
         self.plan: Plan = graph.graph["plan"]
         self.context, self.batch, self.dtype = context, batch, dtype
         self.itemsize = ITEMSIZE[dtype]
-        self.kept: list[Activations] = list(activations(graph, context, self.itemsize).values())
+        found = activations(graph, context, self.itemsize)
+        training = self.plan.training
+        chosen = training.checkpoint if training is not None and training.checkpoint else found
+        self.again: list[Activations] = [found[path] for path in chosen if found[path].start]
+        """Blocks that can be computed again: those of the recipe's `train: checkpoint`, or all."""
+        again = {id(unit) for unit in self.again}
+        self.kept: list[Activations] = [unit for unit in found.values() if id(unit) not in again]
+        """What stays whether or not they are."""
         self.units: list[_Unit] = []
         self.cuttable: dict[str, int] = {}
         """Mixers that tensor parallelism cuts, by name, and into how many parts at most."""
@@ -221,11 +228,11 @@ class Memory:
         return self._needed[key]
 
     def _sum(self, tensor: int, recomputed: bool) -> int:
-        if not recomputed:
-            return sum(unit.total(tensor) for unit in self.kept)
-        blocks = [unit for unit in self.kept if unit.start]
-        others = sum(unit.total(tensor) for unit in self.kept if not unit.start)
-        return others + sum(unit.start for unit in blocks) + max((u.total(tensor) for u in blocks), default=0)
+        others = sum(unit.total(tensor) for unit in self.kept)
+        each = [unit.total(tensor) for unit in self.again]
+        return others + (
+            sum(unit.start for unit in self.again) + max(each, default=0) if recomputed else sum(each)
+        )
 
     # Decoding
 

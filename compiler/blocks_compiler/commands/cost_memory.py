@@ -213,13 +213,16 @@ class Fit:
     def _notes(self) -> str:
         memory, floats = self.memory, self.optimizer.floats()
         copy = "a float32 copy of the weights and " if memory.itemsize < 4 else ""
+        training = memory.plan.training
+        chosen = training.selectors if training is not None else ()
+        again = f"each block of {', '.join(chosen)} keeps" if chosen else "each block keeps"
         average = ", and the moving average one" if self.average else ""
         text = (
             f"Weights and gradients in {memory.dtype}; {self.optimizer.name} keeps {copy}{floats} float32 a parameter"
             f"{average} (Rajbhandari et al. 2019, arXiv:1910.02054). zero1 spreads the optimizer's part over the GPUs, "
             f"zero2 gradients too, fsdp weights too; hybrid does so in each node of {self.cluster.node}. gathered: "
             "weights of two blocks and gradients of one. Activations by what is declared of each block (Korthikanti et "
-            "al. 2022, arXiv:2205.05198); recomputed: each block keeps its input alone. The CUDA context, "
+            f"al. 2022, arXiv:2205.05198); recomputed: {again} its input alone. The CUDA context, "
             "communication and fragmentation take some percent more."
         )
         whole = [name for name in memory.uncut if any(way.tensor > 1 for way in self.ways)]

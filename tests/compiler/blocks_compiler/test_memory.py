@@ -103,6 +103,17 @@ def test_recomputed_blocks_keep_their_input() -> None:
     assert share.activations == 3 * (24 * stream + ffn + last)
 
 
+def test_the_recipe_says_which_blocks_are_computed_again() -> None:
+    recipe = blocks.load("gpt2", set=["train.checkpoint=ffn"])
+    found = Memory(blocks.compile_graph(recipe), 1024)
+    whole, again = (
+        found.training(Way("ddp"), CLUSTER, recomputed=recomputed, floats=2, average=False).activations
+        for recomputed in (False, True)
+    )
+    stream = 2 * 1024 * 768
+    assert whole - again == 11 * 10 * stream - 12 * stream  # of 12 one is at work, all keep their input
+
+
 def test_what_cannot_be_is_an_error() -> None:
     found = memory()
     for way, cluster, message in (

@@ -126,6 +126,8 @@ def test_gpus_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     page = capsys.readouterr().out
     assert "1 GPU of 74.5 GiB" in page
     assert "decoding" not in page
+    assert main(["cost", "gpt2", "--gpus", "1", "--set", "train.checkpoint=ffn"]) == 0
+    assert "recomputed: each block of ffn keeps its input alone" in " ".join(capsys.readouterr().out.split())
     assert main(["cost", "vit-base-16", "--gpus", "2"]) == 0
     page = capsys.readouterr().out
     assert "1 sequence of 197 tokens" in page  # whatever the context
