@@ -12,8 +12,8 @@ Conventions
                  (Shoeybi et al. 2019, arXiv:1909.08053; Korthikanti et al. 2022, arXiv:2205.05198, equation 2)
     gathered     what is put together for a block at work: with fsdp the weights of two blocks, as those of the next one
                  are fetched meanwhile, and with zero2 or fsdp the gradients of one; the largest block counts
-    activations  see `blocks_compiler.activations`; `recomputed`: each block, or each that `train: checkpoint` names, keeps
-                 its input alone, and one at a time all the rest, as in Chen et al. 2016 (arXiv:1604.06174)
+    activations  see `blocks_compiler.activations`; `recomputed`: each block, or each that `train: checkpoint` names,
+                 keeps its input alone, and one at a time all the rest (Chen et al. 2016, arXiv:1604.06174)
     state        what decoding holds
 
 What the CUDA context, communication and fragmentation take, some percent, comes on top.
