@@ -74,7 +74,7 @@ class BorrowedAttention(Heads):
         return self.out_proj(self.attend(q, kv.keys, kv.values, visible, is_causal, at)), None
 
     def step(self, x: Tensor, kv: Room) -> Tensor:
-        """Map x [B, 1, D] to y [B, 1, D], where the owner's state was reserved and has taken in the same token."""
+        """Map x [B, 1, D] to y [B, 1, D]; the owner's state was reserved, and has taken in the same token."""
         now = kv.seen[:, None] - 1
         q = self.queries(x, None if self.position_at is None else now)
         at = (now, slot_positions(kv)) if self.position_at == "scores" else None

@@ -83,9 +83,10 @@ class Attention(SelfAttention):
         return y, KeyValueCache(k, v, mask) if self.causal else None
 
     def reserve(self, state: KeyValueCache, capacity: int) -> Room:
-        """The same state with room for `capacity` real tokens a row in all; forward then takes one token a call.
+        """The same state with room for `capacity` real tokens a row in all.
 
-        It is written in place, and the caller counts: what is beyond takes the place of the oldest.
+        It is written in place; forward then takes one token a call. The caller counts: what is beyond takes
+        the place of the oldest.
         """
         B, _, S, _ = state.keys.shape
         positions = real_positions(state.mask, 0, S, state.keys.device).expand(B, S)

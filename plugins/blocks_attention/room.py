@@ -1,4 +1,4 @@
-"""Keys and values in tensors with room for more: a step writes into them, so that one graph serves every step.
+"""Keys and values in tensors with room for more: a step writes into them, so one graph serves every step.
 
 Shape letters: B batch, K key/value heads, C slots, P head_dim, S keys, G first tokens that are kept.
 """
@@ -36,7 +36,10 @@ def make_room(
     n_slots: int,
     kept: int = 0,
 ) -> Room:
-    """Put keys and values [B, K, S, P] of positions int64 [B, S] into n_slots; `real` bool [B, S], None: all are."""
+    """Put keys and values [B, K, S, P] of positions int64 [B, S] into n_slots.
+
+    real bool [B, S], true at real tokens, None: all are; padding is left out.
+    """
     slots = slot_of(positions, n_slots, kept)
     if real is not None:
         slots = slots.where(real, n_slots)  # padding goes beyond what is kept
@@ -55,7 +58,7 @@ def write(room: Room, k: Tensor, v: Tensor, kept: int = 0) -> None:
 
 
 def filled(room: Room) -> Tensor:
-    """Return bool [B, 1, 1, C], true at slots that hold a key: those that the latest token sees."""
+    """Return bool [B, 1, 1, C], true at slots that hold a key: what the latest token sees."""
     places = torch.arange(room.keys.shape[2], device=room.seen.device)
     return (places < room.seen[:, None])[:, None, None, :]
 
