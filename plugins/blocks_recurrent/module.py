@@ -59,7 +59,7 @@ class RNN(nn.Module):
     def forward(
         self, x: Tensor, state: RNNState | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, RNNState | None]:
-        x, mask = in_order(x, mask, state, self.reverse)
+        x, mask = as_read(x, mask, state, self.reverse)
         real, starts = split_mask(mask, state)
         h = x.new_zeros(x.shape[0], self.hidden) if state is None else state.hidden
         U, b = self.recurrence.U, self.recurrence.b
@@ -97,7 +97,7 @@ class LSTM(nn.Module):
     def forward(
         self, x: Tensor, state: LSTMState | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, LSTMState | None]:
-        x, mask = in_order(x, mask, state, self.reverse)
+        x, mask = as_read(x, mask, state, self.reverse)
         real, starts = split_mask(mask, state)
         if state is None:
             h = x.new_zeros(x.shape[0], self.d_out)
@@ -136,7 +136,7 @@ class GRU(nn.Module):
     def forward(
         self, x: Tensor, state: GRUState | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, GRUState | None]:
-        x, mask = in_order(x, mask, state, self.reverse)
+        x, mask = as_read(x, mask, state, self.reverse)
         real, starts = split_mask(mask, state)
         h = x.new_zeros(x.shape[0], self.hidden) if state is None else state.hidden
         W, r = self.in_proj, self.recurrence
@@ -264,7 +264,7 @@ def orthogonal(weight: Tensor, generator: torch.Generator) -> Tensor:
     return nn.init.orthogonal_(torch.empty(weight.shape, device="cpu"), generator=generator)
 
 
-def in_order(x: Tensor, mask: Tensor | None, state: Any, reverse: bool) -> tuple[Tensor, Tensor | None]:
+def as_read(x: Tensor, mask: Tensor | None, state: Any, reverse: bool) -> tuple[Tensor, Tensor | None]:
     """x and its mask in the order of reading. Raises ValueError for a state of what reads in reverse."""
     if not reverse:
         return x, mask

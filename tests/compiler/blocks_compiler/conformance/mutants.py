@@ -609,7 +609,7 @@ MUTANTS = (
     ),
     Mutant(
         "the tokens are turned round, the mask is not",
-        "gru, backward", "recurrent/module.py:in_order", "padded_batch",
+        "gru, backward", "recurrent/module.py:as_read", "padded_batch",
         "mask.flip(1)",
         "mask",
     ),
