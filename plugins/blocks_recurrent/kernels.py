@@ -35,8 +35,8 @@ def over_time(
         return y[:, None][:, :0], state
     if T == 1 or not torch.compiler.is_compiling():
         ys = []
-        for t in range(T):
-            y, new = step(state, *(each[:, t] for each in inputs))
+        for t, each in enumerate(zip(*(parts.unbind(dim=1) for parts in inputs), strict=True)):
+            y, new = step(state, *each)
             state = new if mask is None else keep(mask[:, t], new, state)
             ys.append(y)
         return torch.stack(ys, dim=1), state
