@@ -35,6 +35,8 @@ from blocks_train.optim.average import Average
 
 VALIDATION_TOKENS = 2**18
 """Tokens that a measurement reads at most; of more, those that a shuffled order puts first."""
+AT_ONCE = 2**12
+"""Tokens that a measurement computes at once, where a batch has fewer: without gradients there is room."""
 
 
 def train(args: Namespace) -> int:
@@ -57,8 +59,8 @@ def train(args: Namespace) -> int:
     if before is not None:
         check_same(run, before, asked.record)
         changed = changes(before, asked.record)
+    session = Session(run, asked, args, console)
     with locked(run):
-        session = Session(run, asked, args, console)
         session.start(found, changed)
         return session.go()
 
@@ -111,19 +113,17 @@ class Session:
         return Asking(loader, training.objective, training.seed, self.asked.coder)
 
     def _measured(self) -> tuple[Asking, int] | None:
-        """Batches to measure by, and their number: the validation data once, or as much as is enough."""
+        """Batches to measure by, and how many rows of them: the validation data once, or as much as is enough."""
         corpus, training = self.asked.validation, self.training
         if corpus is None:
             return None
-        most = (
-            max(1, (len(corpus.tokens) - 1) // training.context)
-            if training.packing == "stream"
-            else training.batch
-        )
-        batch = min(training.batch, most)
+        batch = training.batch if training.carry else training.batch // training.accumulate
+        if training.packing == "stream":
+            most = max(1, (len(corpus.tokens) - 1) // training.context)
+            batch = min(batch if training.carry else max(batch, AT_ONCE // training.context), most)
         loader = self._loader(corpus, batch)
-        enough = -(-VALIDATION_TOKENS // (batch * training.context))
-        return loader, max(1, min(loader.loader.rows // batch, enough))
+        rows = min(loader.loader.rows, -(-VALIDATION_TOKENS // training.context))
+        return loader, max(batch, rows - rows % batch) if training.carry else rows
 
     # Beginning
 
@@ -243,8 +243,8 @@ class Session:
         """The loss on validation data, where there is some."""
         if self.measured is None:
             return
-        loader, count = self.measured
-        loss = self.trainer.measure(loader, count, lambda: bool(stop))
+        loader, rows = self.measured
+        loss = self.trainer.measure(loader, rows, lambda: bool(stop))
         if loss is None:
             return
         step = self.trainer.step

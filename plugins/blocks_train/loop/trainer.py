@@ -153,23 +153,28 @@ class Trainer:
                 losses.append(self.objective(inputs, targets, state).loss_sum)
         return torch.stack(losses).sum() / max(1, batch.count)
 
-    def measure(self, batches: Batches, count: int, stop: Callable[[], bool] = lambda: False) -> float | None:
-        """The mean loss of a target over some batches, with averaged weights where there are any; None once stopped."""
-        random, total, targets = random_state(), 0.0, 0
+    def measure(self, batches: Batches, rows: int, stop: Callable[[], bool] = lambda: False) -> float | None:
+        """The mean loss of a target over the first `rows` rows, with averaged weights where there are any.
+
+        None once `stop` says so.
+        """
+        random, total, targets, step = random_state(), 0.0, 0, 0
         averaged = self.average.instead(self.model) if self.average is not None else nullcontext()
         self.model.eval()
         state: Any = None
         with averaged, torch.no_grad():
-            for step in range(count):
+            while rows > 0:
                 if stop():
                     return None
-                batch = batches.batch(step)
+                batch = first_rows(batches.batch(step), rows)
                 ((inputs, wanted),) = split(batch, 1, self.device)
                 with self.autocast():
                     outcome = self.objective(inputs, wanted, None if batch.fresh else state)
                 state = detached(outcome.state) if self.training.carry else None
                 total += float(outcome.loss_sum)
                 targets += batch.count
+                rows -= len(batch.targets)
+                step += 1
         set_random_state(random)
         return total / max(1, targets)
 
@@ -221,6 +226,14 @@ class Trainer:
         self.watch = Watch(**state["watch"])
         self.step, self.tokens, self.seconds = step, state["tokens"], state["seconds"]
         set_random_state(state["random"])
+
+
+def first_rows(batch: Batch, rows: int) -> Batch:
+    """The first rows of a batch, all of them where it has no more."""
+    if rows >= len(batch.targets):
+        return batch
+    inputs = {name: array[:rows] for name, array in batch.inputs.items()}
+    return Batch(inputs, batch.targets[:rows], batch.fresh)
 
 
 def split(batch: Batch, parts: int, device: torch.device) -> Iterator[tuple[dict[str, Tensor], Tensor]]:

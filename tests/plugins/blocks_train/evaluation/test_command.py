@@ -171,7 +171,9 @@ def test_records_are_texts_of_their_own(capsys, build, place):
     assert (found["texts"], found["scored"], found["bytes"]) == (3, 8, 11)
     lines = place / "lines.txt"
     lines.write_text("abc\ndefgh\nabc\n")
-    assert evaluated(capsys, folder, "--data", str(lines), "--split", "lines") == pytest.approx(found, abs=1e-3)
+    assert evaluated(capsys, folder, "--data", str(lines), "--split", "lines") == pytest.approx(
+        found, abs=1e-3
+    )
     single = place / "single.txt"
     losses = []
     for text in ("abc", "defgh"):

@@ -100,7 +100,7 @@ def test_the_newest_are_kept(tmp_path: Path) -> None:
 def test_a_run_stands_for_its_newest_checkpoint_that_is_whole(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    saver = checkpoints(tmp_path)
+    saver = Checkpoints(tmp_path, GRAPH, REGISTRY)
     for step in (1, 2):
         saver.save(step, model_of(step), state_of(step))
     assert torch.equal(blocks.from_pretrained(tmp_path).embed.weight, model_of(2).embed.weight)

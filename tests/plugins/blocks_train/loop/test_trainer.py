@@ -209,18 +209,19 @@ def test_measuring_leaves_no_trace() -> None:
     trainer.advance()
     _, tensors = flatten(trainer.state())
     before = {name: value.clone() for name, value in tensors.items()}
-    loss = trainer.measure(Rows(), 3)
+    loss = trainer.measure(Rows(), 10)
     _, after = flatten(trainer.state())
     assert all(torch.equal(after[name], before[name]) for name in before)
     with trainer.average.instead(trainer.model), torch.no_grad():
         total = count = 0
         for step in range(3):
             ((inputs, targets),) = split(Rows().batch(step), 1, torch.device("cpu"))
-            logits = trainer.model(inputs["tokens"])[0].flatten(0, 1)
+            tokens, targets = (array[: 10 - 4 * step] for array in (inputs["tokens"], targets))
+            logits = trainer.model(tokens)[0].flatten(0, 1)
             total += float(torch.nn.functional.cross_entropy(logits, targets.flatten(), reduction="sum"))
             count += int((targets != -100).sum())
     assert loss == pytest.approx(total / count, rel=1e-5)
-    assert trainer.measure(Rows(), 3, lambda: True) is None
+    assert trainer.measure(Rows(), 10, lambda: True) is None
 
 
 def test_the_rate_follows_the_schedule() -> None:
