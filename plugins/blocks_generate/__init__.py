@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from blocks import Register, hookimpl
 
 if TYPE_CHECKING:
+    from blocks_generate.beside import options_beside
     from blocks_generate.iterator import generate
     from blocks_generate.options import Options
     from blocks_generate.pieces import Completion, Piece, complete
@@ -26,9 +27,10 @@ _HOME = {
     "Piece": "pieces",
     "complete": "pieces",
     "generate": "iterator",
+    "options_beside": "beside",
 }
 
-__all__ = ["Completion", "Options", "Piece", "complete", "generate"]
+__all__ = ["Completion", "Options", "Piece", "complete", "generate", "options_beside"]
 
 
 @hookimpl

@@ -102,9 +102,11 @@ def run(args: Namespace) -> int:
         return 0
     printer = Printer(sys.stdout, prompts, options.get("samples", 1), echo=args.echo, color=args.color)
     with nullcontext(lambda piece: None) if sys.stdout.isatty() else progress(n_texts) as done:
-        for piece in watched(pieces, done):
-            printer.add(piece)
-    printer.close()
+        try:
+            for piece in watched(pieces, done):
+                printer.add(piece)
+        finally:
+            printer.close()
     return 0
 
 

@@ -34,21 +34,28 @@ class Printer:
                 self._show(one)
 
     def close(self) -> None:
-        """Nothing more comes: show what still waits."""
+        """Nothing more comes: show what still waits, and end a line that was begun."""
         for key in sorted(self.waiting):
-            self.turn, self.is_begun = key, False
+            self._break()
+            self.turn = key
             for piece in self.waiting.pop(key):
                 self._show(piece)
+        self._break()
+        self.stream.flush()
+
+    def _break(self) -> None:
+        if self.is_begun:
+            self._write("\n")
+        self.is_begun = False
 
     def _show(self, piece: Piece) -> None:
         if not self.is_begun:
             self._begin()
         self._write(piece.text)
         if piece.reason is not None:
-            self._write("\n")
+            self._break()
             prompt, sample = self.turn
             self.turn = (prompt, sample + 1) if sample + 1 < self.samples else (prompt + 1, 0)
-            self.is_begun = False
         self.stream.flush()
 
     def _begin(self) -> None:

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+import blocks
 from blocks import BuildError
-from blocks_generate.beside import options_beside
+from blocks_generate import complete, generate, options_beside
 
 ROLES = {"bos": 1, "eos": 2, "pad": 0}
 
@@ -86,6 +87,34 @@ def test_damaged_files_are_named(tmp_path, content):
     with pytest.raises(BuildError, match=r"tokenizer\.json") as caught:
         options_beside(tmp_path, ROLES)
     assert caught.value.diagnostics[0].code == "B1005"
+
+
+def test_a_checkpoint_of_t5_says_how_to_begin_and_end(make, tmp_path):
+    """Read back, it writes what transformers' own T5 does, greedy and by beams."""
+    import torch
+    from transformers import AutoModelForSeq2SeqLM, logging
+
+    model = make("recipes/zoo/t5-like.yaml", by=0.05)
+    keep = {"decoder_start_token_id": 3, "eos_token_id": 2780, "pad_token_id": 0}
+    assert blocks.save_checkpoint(model, tmp_path, keep=keep) == "t5"
+    said = options_beside(tmp_path, {})
+    assert said == {"start": 3, "eos": (2780,)}
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    theirs = AutoModelForSeq2SeqLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    source = torch.tensor([[5, 9, 20, 31, 7]])
+    given = {"attention_mask": torch.ones_like(source), "max_new_tokens": 9, "do_sample": False}
+    for beams in (None, 3):
+        search = (
+            {} if beams is None else {"num_beams": beams, "length_penalty": 0.0, "early_stopping": "never"}
+        )
+        own = {"temperature": 0} if beams is None else {"beams": beams, "length_penalty": 0.0}
+        row = theirs.generate(source, **given, **search)[0].tolist()
+        (text,) = complete(
+            generate(blocks.from_pretrained(tmp_path), None, source.tolist(), max_new_tokens=9, **said, **own)
+        )
+        ended = [2780] if text.reason == "eos" else []
+        assert row == [3, *text.tokens, *ended]
 
 
 def test_it_is_what_transformers_adds(tmp_path):

@@ -175,6 +175,27 @@ def test_on_a_terminal_nothing_moves_the_cursor(build):
     assert plain.getvalue() == "a\x1b[2J\r\u202e\u2028é\n\tb\n"
 
 
+def test_an_interrupted_text_ends_its_line(build, capsys, monkeypatch):
+    from blocks_generate.printer import Printer
+
+    add = Printer.add
+    left = iter(range(4))
+
+    def interrupted(self, piece):
+        add(self, piece)
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Printer, "add", interrupted)
+    assert run(build, "--prompt", "hi", "To be", "--temperature", 0, "--max-new-tokens", 30) == 130
+    captured = capsys.readouterr()
+    model, coder = blocks.from_pretrained(build), blocks.open_tokenizer(build)
+    pieces = list(generate(model, coder, ["hi", "To be"], temperature=0, max_new_tokens=30))[:5]
+    first, second = ("".join(piece.text for piece in pieces if piece.prompt == number) for number in (0, 1))
+    assert captured.out == f"--- prompt 1\n{first}\n--- prompt 2\n{second}\n"
+    assert "interrupted" in captured.err
+
+
 def test_help_and_wrong_usage_import_no_torch(tmp_path):
     code = (
         "import sys\nfrom blocks.cli import main\n"
