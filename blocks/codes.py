@@ -3,7 +3,7 @@
 B01 reading YAML, B02 keys and structure, B03 values, sizes and expressions, B04 layouts and overrides,
 B05 sentences, B06 plugins and names, B07 graph, shapes and capabilities, B08 files, folders and commands,
 B10 checkpoints of other libraries, B11 exports, B12 tokenizers, B13 the section that says how to train,
-B14 data, B15 runs of training, B17 generation, B18 evaluation.
+B14 data, B15 runs of training, B16 comparisons, B17 generation, B18 evaluation.
 
 One file in spite of its length: it is a table, read by code.
 """
@@ -1311,6 +1311,42 @@ CODES: dict[str, Code] = {
         "Mamba-2 has, are beyond it; or there is no C++ compiler. Without compilation the model is trained as it is.",
         wrong="train: {compile: true}",
         right="train: {compile: false}",
+    ),
+    # B16: comparisons
+    "B1601": Code(
+        "recipes that would not learn from the same",
+        "What is compared is trained on the same tokens in the same order, as often: steps, rows, context, packing, "
+        "carried rows, the share kept for validation, the seed and the objective are those of all recipes. Optimizer, "
+        "schedule and the rest may be each one's own. --set changes every recipe.",
+        wrong="blocks compare gpt.yaml lstm.yaml --data book.txt -o compared",
+        right="blocks compare gpt.yaml lstm.yaml --data book.txt -o compared --set train.batch=12",
+    ),
+    "B1602": Code(
+        "recipes of the same name",
+        "The name of a recipe is the folder of its run and its row in the table.",
+        wrong="recipe: gpt",
+        right="recipe: gpt-wide",
+    ),
+    "B1603": Code(
+        "recipes that read a text as other tokens",
+        "Losses are in nats a token, so that all recipes have to read the text as the same tokens.",
+        wrong="blocks compare gpt.yaml lstm.yaml --data book.txt -o compared",
+        right="blocks compare gpt.yaml lstm.yaml --data book.txt -o compared --set tokenizer=char",
+    ),
+    "B1604": Code(
+        "a number of parameters that cannot be had",
+        "Recipes are scaled by d_model, and by `depth` where they have one and the width is not enough, to the nearest "
+        "number of parameters; within 2% it counts as equal. Heads and groups that do not divide a width leave it out, "
+        "and sizes that do not follow d_model stay as they are.",
+        wrong="attention: {mixer: multi_head, n_heads: 4, head_dim: 32}",
+        right="attention: {mixer: multi_head, n_heads: 4}",
+    ),
+    "B1605": Code(
+        "nothing to compare by",
+        "Models are compared by their loss on data that none of them has seen: a share at the end, which "
+        "`train.validation` says.",
+        wrong="train: {validation: 0}",
+        right="train: {validation: 0.1}",
     ),
     # B17: generation
     "B1701": Code(

@@ -40,6 +40,11 @@ def register_commands(register: Register) -> None:
         "blocks_train.evaluation.command:COMMAND",
         help="loss, perplexity and bits per byte of a model on texts",
     )
+    register(
+        "compare",
+        "blocks_train.comparing.command:COMMAND",
+        help="train recipes on the same text, side by side",
+    )
 
 
 @hookimpl

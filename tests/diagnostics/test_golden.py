@@ -19,6 +19,7 @@ _USAGE = "about the command line or the environment, which is quoted"
 _DATA = "about a line of data, which is named and not shown: it may be long"
 _CORPUS = "about all data together, whose size is said"
 _PROMPT = "about prompts, which are given by hand or by a program"
+_COMPARED = "about several recipes, which are named"
 NO_PLACE = {
     "B0100": "about all findings of a file",
     "B0605": _USAGE,
@@ -79,6 +80,11 @@ NO_PLACE = {
     "B1411": _USAGE,
     "B1412": _CORPUS,
     "B1413": _CORPUS,
+    "B1601": _COMPARED,
+    "B1602": _COMPARED,
+    "B1603": _COMPARED,
+    "B1604": "about a recipe as a whole, which is named",
+    "B1605": _COMPARED,
     "B1701": _USAGE,
     "B1702": "about a model as a whole, which is named",
     "B1703": _PROMPT,

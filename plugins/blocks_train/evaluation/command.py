@@ -66,7 +66,7 @@ def run(args: Namespace) -> int:
             corpus = prepare(
                 args.data, coder, cache, field=args.field, split=args.split, eos=False, step=step
             )
-        with _scoring(len(corpus.tokens) - len(corpus)) as scored:
+        with scoring(len(corpus.tokens) - len(corpus)) as scored:
             found = measure(model, plan, corpus, **sizes, step=scored, registry=args.registry)
     print(json.dumps(found.as_json(), indent=2) if args.json else _said(plan.name, found))
     return 0
@@ -129,7 +129,7 @@ def _tried(problems: Problems, work: Callable[[], _Found]) -> _Found | None:
 
 
 @contextmanager
-def _scoring(tokens: int) -> Iterator[Callable[[int], None]]:
+def scoring(tokens: int, what: str = "score") -> Iterator[Callable[[int], None]]:
     """A bar on stderr of the tokens that are scored; nothing where stderr is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -137,7 +137,7 @@ def _scoring(tokens: int) -> Iterator[Callable[[int], None]]:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("score", total=tokens)
+        task = bar.add_task(what, total=tokens)
         yield lambda scored: bar.update(task, advance=scored)
 
 

@@ -29,11 +29,16 @@ class Asked:
     record: dict[str, Any]
 
 
-def prepare_run(made: Request, before: Mapping[str, Any] | None, found: Checkpoint | None) -> Asked:
+def prepare_run(
+    made: Request,
+    before: Mapping[str, Any] | None,
+    found: Checkpoint | None,
+    coder: Coder | None = None,
+) -> Asked:
     """The plan, the tokenizer, trained where it has to be, and the data as its ids.
 
-    `before` is the record of the run that is resumed, `found` its newest checkpoint, whose tokenizer it is. Raises
-    BlocksError.
+    `before` is the record of the run that is resumed, `found` its newest checkpoint, whose tokenizer it is; `coder`
+    a tokenizer that is known already. Raises BlocksError.
     """
     args = made.args
     data: dict[str, Any] = {"paths": args.data, "field": args.field, "split": args.split}
@@ -43,6 +48,8 @@ def prepare_run(made: Request, before: Mapping[str, Any] | None, found: Checkpoi
 
         def obtain(plan: Plan) -> Coder:
             assert plan.tokenizer is not None
+            if coder is not None:
+                return coder
             if found is not None:
                 return open_tokenizer(found.folder, registry=args.registry)
             if not plan.tokenizer.needs_training:
@@ -50,10 +57,10 @@ def prepare_run(made: Request, before: Mapping[str, Any] | None, found: Checkpoi
             read = texts(data["paths"], field=data["field"], split=data["split"], step=step)
             return plan.tokenizer.train(read, step=_named(step))
 
-        recipe, plan, coder = made.with_coder(obtain)
-        check_objective(plan, coder)
+        recipe, plan, known = made.with_coder(obtain)
+        check_objective(plan, known)
         corpus = prepare(
-            data["paths"], coder, args.cache or _cache(), field=data["field"], split=data["split"], step=step
+            data["paths"], known, args.cache or _cache(), field=data["field"], split=data["split"], step=step
         )
     training, validation = corpus.split(plan.train.validation)
     record = {
@@ -62,12 +69,12 @@ def prepare_run(made: Request, before: Mapping[str, Any] | None, found: Checkpoi
         "recipe": canonical(plan),
         "train": training_tree(plan.train),
         "data": {**data, "tokens": len(corpus.tokens), "digest": corpus.digest},
-        "tokenizer": coder.digest,
+        "tokenizer": known.digest,
         "device": args.device,
         "kernels": args.kernels,
         "versions": {"blocks-dsl": __version__, "torch": str(torch.__version__)},
     }
-    return Asked(recipe, plan, coder, training, validation, record)
+    return Asked(recipe, plan, known, training, validation, record)
 
 
 def check_objective(plan: Plan, coder: Coder) -> None:

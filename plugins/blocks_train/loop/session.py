@@ -62,7 +62,10 @@ def train(args: Namespace) -> int:
     session = Session(run, asked, args, console)
     with locked(run):
         session.start(found, changed)
-        return session.go()
+        code = session.go()
+        if not code:
+            session.summary()
+        return code
 
 
 class Session:
@@ -199,7 +202,6 @@ class Session:
                 f"{stop.name}: step {trainer.step:,} of {training.steps:,} is saved; --resume goes on",
             )
             return stop.exit_code
-        self._summary()
         return 0
 
     def advance(self) -> None:
@@ -287,7 +289,8 @@ class Session:
 
     # The end
 
-    def _summary(self) -> None:
+    def summary(self) -> None:
+        """Print what came of it."""
         trainer, run, plan = self.trainer, self.run, self.plan
         rows = read_metrics(run)
         print(

@@ -1,0 +1,1 @@
+"""`blocks compare`: several recipes trained on the same batches, at equal parameters and tokens, side by side."""
