@@ -135,8 +135,8 @@ class RNN(Unit):
     def waivers(self) -> Mapping[str, str]:
         if self.activation == "tanh":
             return {}
-        reason = "relu has no bound: with weights of a norm above 1 the state grows from token to token"
-        return dict.fromkeys(("many_tokens", "precision_fp32", "precision_bf16"), reason)
+        reason = "relu has no bound: with weights of a norm above 1 the state and its rounding grow from token to token"
+        return dict.fromkeys(("many_tokens", "precision_fp32", "precision_bf16", "decoding"), reason)
 
     def weights(self) -> tuple[Any, Any, Any, Any]:
         hidden: Any = self.hidden or D

@@ -110,8 +110,8 @@ def test_capabilities_of_units(unit):
 def test_what_has_no_bound_is_waived_with_a_reason():
     assert RNN().waivers() == LSTM().waivers() == GRU().waivers() == {}
     waived = RNN(activation="relu").waivers()
-    assert set(waived) == {"many_tokens", "precision_fp32", "precision_bf16"}
-    assert all("grows" in reason for reason in waived.values())
+    assert set(waived) == {"many_tokens", "precision_fp32", "precision_bf16", "decoding"}
+    assert all("grow from token to token" in reason for reason in waived.values())
 
 
 def test_capabilities():
