@@ -230,7 +230,7 @@ def save_build(
     *,
     seed: int | None = None,
     beside: Mapping[str, Path | Mapping[str, Tensor] | Callable[[Path], object]] | None = None,
-    instead: Mapping[str, Tensor] | None = None,
+    instead: Mapping[str, Tensor] | Callable[[Path], object] | None = None,
     coder: Coder | None = None,
     keep: int | None = None,
     registry: Registry | None = None,
@@ -238,10 +238,11 @@ def save_build(
     """Write the build folder of a model that was built from `graph`; an existing one is replaced in one step.
 
     `seed` is that of the weights, None where they were trained. `beside` are files to copy, tensors to write, or
-    functions that write them, by their name in the folder; `instead` are tensors to write in place of the model's;
-    `coder` is the tokenizer. Of a checkpoint of a run, RUN/checkpoints/step-N, the newest `keep` are left. A kill at
-    any point leaves the old folder or the new one. Raises BuildError where something else is in the way, OSError where
-    it cannot be written; what was there is then left as it was.
+    functions that write them, by their name in the folder; `instead` are tensors to write in place of the model's, or
+    a function that writes the file of weights; `coder` is the tokenizer. Of a checkpoint of a run,
+    RUN/checkpoints/step-N, the newest `keep` are left. A kill at any point leaves the old folder or the new one. Raises
+    BuildError where something else is in the way, OSError where it cannot be written; what was there is then left as
+    it was.
     """
     from blocks.registry import Registry
     from blocks_compiler.backends.folder import write_folder

@@ -1312,6 +1312,20 @@ CODES: dict[str, Code] = {
         wrong="train: {compile: true}",
         right="train: {compile: false}",
     ),
+    "B1509": Code(
+        "processes that do not fit together",
+        "torchrun starts the processes of a run and tells each how many there are. `--shard` says how many of them "
+        "share one copy of the weights, and has to divide that number; on CUDA each has a device of its own.",
+        wrong="torchrun --nproc-per-node 4 --no-python blocks train r.yaml --data d.txt --shard 3",
+        right="torchrun --nproc-per-node 4 --no-python blocks train r.yaml --data d.txt --shard 2",
+    ),
+    "B1510": Code(
+        "a parameter that cannot be dealt",
+        "Several processes each hold a part of every parameter, cut along its first dimension. A parameter that is a "
+        "single number has none.",
+        wrong="self.scale = nn.Parameter(torch.ones(()))",
+        right="self.scale = nn.Parameter(torch.ones(1))",
+    ),
     # B16: comparisons
     "B1601": Code(
         "recipes that would not learn from the same",

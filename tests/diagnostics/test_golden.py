@@ -105,6 +105,8 @@ NO_PLACE = {
     "B1506": _FILE,
     "B1507": "about a recipe as a whole, which is named",
     "B1508": "about a model as a whole, which is named",
+    "B1509": _USAGE,
+    "B1510": "about a model as a whole: its parameter is named",
 }
 """Codes whose findings are about no line of a text, and why."""
 _ONE_LINE = "one line at the head of a command that goes on; it names `blocks plugins`"

@@ -6,7 +6,6 @@ libraries, which know a body and its heads, ask for this.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 
 from torch import Tensor, nn
@@ -61,7 +60,10 @@ def join_heads(body: nn.Module, heads: Mapping[str, nn.Module], plan: Plan) -> n
 
 
 def shallow(module: nn.Module) -> nn.Module:
-    """A module with the same children, which can be exchanged without the first one's being so."""
-    twin = copy.copy(module)
-    twin.__dict__["_modules"] = dict(module._modules)
+    """A module with the same children, which can be exchanged without the first one's being so.
+
+    Nothing is constructed, which copy.copy does of a sharded module (FSDP2).
+    """
+    twin: nn.Module = object.__new__(type(module))
+    twin.__dict__.update(module.__dict__, _modules=dict(module._modules))
     return twin

@@ -66,26 +66,25 @@ def write_folder(
     picture: str | None,
     registry: Registry,
     beside: Mapping[str, Beside] | None = None,
-    instead: Mapping[str, Tensor] | None = None,
+    instead: Mapping[str, Tensor] | Callable[[Path], object] | None = None,
     coder: Coder | None = None,
     keep: int | None = None,
 ) -> None:
     """Write the build folder of a model; an existing build folder is replaced in one step.
 
     `seed` is None where the weights were not drawn from one; `beside` are files to copy, tensors to write, or what
-    writes them, by their name in the folder; `instead` are tensors to write in place of parameters of the model;
-    `coder` is the tokenizer, whose files go into `tokenizer/`. `keep` is how many of the checkpoints of its run are
-    left where the folder is one. Raises BuildError when `target` is something else than a build folder, OSError when
-    it cannot be written, and leaves what was there.
+    writes them, by their name in the folder; `instead` are tensors to write in place of parameters of the model, or
+    what writes the file of weights; `coder` is the tokenizer, whose files go into `tokenizer/`. `keep` is how many of
+    the checkpoints of its run are left where the folder is one. Raises BuildError when `target` is something else than
+    a build folder, OSError when it cannot be written, and leaves what was there.
     """
     check_target(target)
     plan: Plan = graph.graph["plan"]
-    weights = {name: value.detach() for name, value in model.named_parameters()} | dict(instead or {})
-    weights |= {
-        name: value for name, value in model.state_dict().items() if name in dict(model.named_buffers())
-    }
     with fresh_folder(target) as folder:
-        save_tensors(weights, folder / WEIGHTS)
+        if callable(instead):
+            instead(folder / WEIGHTS)
+        else:
+            save_tensors(weights_of(model) | dict(instead or {}), folder / WEIGHTS)
         (folder / LOCK).write_text(lock(plan, registry), encoding="utf-8")
         if picture is not None:
             (folder / PICTURE).write_text(picture, encoding="utf-8")
@@ -116,6 +115,13 @@ def write_folder(
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     if keep is not None and target.parent.name == CHECKPOINTS:
         prune(target.parent.parent, keep)
+
+
+def weights_of(model: nn.Module) -> dict[str, Tensor]:
+    """What the file of weights holds: parameters, tied ones once, and the buffers that are saved."""
+    weights = {name: value.detach() for name, value in model.named_parameters()}
+    saved = model.state_dict()
+    return weights | {name: saved[name] for name, _ in model.named_buffers() if name in saved}
 
 
 def check_target(target: Path) -> None:

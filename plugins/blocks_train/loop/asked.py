@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 
-from blocks import BuildError, Coder, Plan, Recipe, __version__, open_tokenizer
+from blocks import BuildError, Coder, Plan, Recipe, Registry, __version__, open_tokenizer
 from blocks.canonical import canonical, training_tree
 from blocks_train.data import Corpus, prepare, progress, texts
 from blocks_train.loop.checkpoints import Checkpoint
@@ -27,6 +28,15 @@ class Asked:
     train: Corpus
     validation: Corpus | None
     record: dict[str, Any]
+
+    def packed(self) -> dict[str, bytes] | None:
+        """The files of the tokenizer, by their paths, for processes that need not train it again; None: of none."""
+        if self.plan.tokenizer is None or not self.plan.tokenizer.needs_training:
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            self.coder.save(Path(folder))
+            files = [path for path in Path(folder).rglob("*") if path.is_file()]
+            return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def prepare_run(
@@ -75,6 +85,18 @@ def prepare_run(
         "versions": {"blocks-dsl": __version__, "torch": str(torch.__version__)},
     }
     return Asked(recipe, plan, known, training, validation, record)
+
+
+def unpacked(packed: Mapping[str, bytes] | None, registry: Registry) -> Coder | None:
+    """The tokenizer of some files; None: of none."""
+    if packed is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in packed.items():
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return open_tokenizer(folder, registry=registry)
 
 
 def check_objective(plan: Plan, coder: Coder) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from blocks import UsageError
+from blocks import BlocksError, UsageError
 from blocks.command import Command
 from blocks.expressions import ExpressionError, evaluate
 
@@ -49,6 +50,10 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--keep", default="2", metavar="N", help="checkpoints that are kept, the newest (2)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (cpu)")
     parser.add_argument(
+        "--shard", metavar="N",
+        help="under torchrun: processes that share one copy of the weights; the others hold further copies (all)",
+    )  # fmt: skip
+    parser.add_argument(
         "--kernels", default="auto", metavar="NAME", help="auto, reference, or an implementation"
     )
     parser.add_argument(
@@ -59,8 +64,22 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Train; 0 when all steps are done, 130 or 143 when a signal ended it and it was saved. Raises BlocksError."""
+    try:
+        _check(args)
+    except BlocksError as error:
+        if os.environ.get("RANK", "0") != "0":  # under torchrun the first process says it
+            return error.exit_code
+        raise
+    from blocks_train.loop.session import train
+
+    return train(args)
+
+
+def _check(args: Namespace) -> None:
+    """Read the options that are numbers, and raise UsageError where they do not go together."""
     args.set = [*args.set, *_numbers(args)]
     args.keep = count(args.keep, "--keep")
+    args.shard = None if args.shard is None else count(args.shard, "--shard")
     if args.recipe is not None and args.sentence is not None:
         raise UsageError.of("B0805", "a recipe and a sentence are two models", help="leave one of them out")
     if args.recipe is None and args.sentence is None and not args.resume:
@@ -73,9 +92,6 @@ def run(args: Namespace) -> int:
         raise UsageError.of("B0805", "nothing says which run to resume", help="-o DIR, its folder")
     if not args.data and not args.resume:
         raise UsageError.of("B0805", "nothing says what to learn from", help="--data texts/*.txt")
-    from blocks_train.loop.session import train
-
-    return train(args)
 
 
 def _numbers(args: Namespace) -> list[str]:
@@ -107,6 +123,7 @@ COMMAND = Command(
     "metrics; one that was interrupted at any point goes on with --resume as if it had not been.",
     "blocks train hybrid-tiny --data shakespeare.txt -o runs/hybrid\n"
     "blocks train hybrid-tiny --data shakespeare.txt -o runs/hybrid --resume\n"
+    "torchrun --nproc-per-node 2 --no-python blocks train hybrid-tiny --data shakespeare.txt -o runs/hybrid\n"
     'blocks train --sentence "8% attention, interleaved Mamba-2 and FFN, pre-norm, RoPE" --data shakespeare.txt',
     configure,
     run,

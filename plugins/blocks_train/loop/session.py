@@ -4,34 +4,40 @@ from __future__ import annotations
 
 import inspect
 from argparse import Namespace
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
+from torch import nn
 
 from blocks import BlocksError, BuildError, Component, build, compile_graph, report
 from blocks_train.data import Corpus, Loader
+from blocks_train.data.order import mix
 from blocks_train.loop import curve
-from blocks_train.loop.asked import Asked, prepare_run
+from blocks_train.loop.asked import Asked, prepare_run, unpacked
 from blocks_train.loop.asking import Asking
-from blocks_train.loop.checkpoints import Checkpoint, Checkpoints, newest
+from blocks_train.loop.begun import begin
+from blocks_train.loop.checkpoints import Checkpoint, Checkpoints
 from blocks_train.loop.compiling import compiled
 from blocks_train.loop.finite import first_not_finite
-from blocks_train.loop.metrics import Metrics, board_writer, open_board, perplexity
+from blocks_train.loop.metrics import Metrics, open_board, perplexity
 from blocks_train.loop.progress import Line, duration
 from blocks_train.loop.recompute import recompute
 from blocks_train.loop.request import request
-from blocks_train.loop.resume import changes, check_free, check_same, run_to_resume
+from blocks_train.loop.resume import changes, check_same
 from blocks_train.loop.run_folder import METRICS, cut_metrics, locked, read_metrics, write_run
 from blocks_train.loop.signals import Stop, stopping
 from blocks_train.loop.speed import memory, peak_flops
 from blocks_train.loop.trainer import NotFiniteError, Trainer
 from blocks_train.loop.tree import named_in
 from blocks_train.optim.average import Average
+from blocks_train.scale.fitting import block_paths, check_rows
+from blocks_train.scale.ranks import ALONE, ElsewhereError, Ranks, joined
+from blocks_train.scale.shards import draw, shard
 
 VALIDATION_TOKENS = 2**18
 """Tokens that a measurement reads at most; of more, those that a shuffled order puts first."""
@@ -41,48 +47,64 @@ AT_ONCE = 2**12
 
 def train(args: Namespace) -> int:
     """Train as the arguments say; the exit code. Raises BlocksError."""
-    console = Console(stderr=True, soft_wrap=True)
-    if args.tensorboard:
-        board_writer()
-    before = run_to_resume(args.output) if args.resume and args.output is not None else None
-    made = request(args, before)
-    run: Path = args.output or Path("runs") / made.recipe().recipe
-    if args.resume:
-        before = before or run_to_resume(run)
-    else:
-        check_free(run)
-    for note in made.notes:
-        _say(console, f"note: {note}")
-    found = newest(run) if before is not None else None
-    asked = prepare_run(made, before, found)
-    changed = []
-    if before is not None:
-        check_same(run, before, asked.record)
-        changed = changes(before, asked.record)
-    session = Session(run, asked, args, console)
-    with locked(run):
-        session.start(found, changed)
+    try:
+        with joined(args.device, args.shard) as (ranks, device):
+            args.device = device
+            return _train(args, ranks)
+    except ElsewhereError as error:
+        return error.exit_code
+
+
+def _train(args: Namespace, ranks: Ranks) -> int:
+    console = Console(stderr=True, soft_wrap=True, quiet=not ranks.leads)
+    begun = ranks.led(lambda: begin(args, lambda note: _say(console, note)))
+    made = request(args, begun.before)
+    asked = ranks.first(
+        lambda files: prepare_run(made, begun.before, begun.found, unpacked(files, args.registry)),
+        lambda asked: asked.packed(),
+    )
+    before, changed = begun.before, []
+    with ExitStack() as stack:
+        if before is not None:
+            ranks.led(lambda: check_same(begun.run, before, asked.record))
+            changed = changes(before, asked.record)
+        stack.enter_context(_said_once(ranks))
+        session = Session(begun.run, asked, args, console, ranks)
+        ranks.alone(lambda: stack.enter_context(locked(begun.run)))
+        session.start(begun.found, changed)
         code = session.go()
         if not code:
             session.summary()
         return code
 
 
+@contextmanager
+def _said_once(ranks: Ranks) -> Iterator[None]:
+    """What is wrong with a run that is under way is wrong on all ranks: the first one says it."""
+    try:
+        yield
+    except BlocksError as error:
+        if ranks.leads:
+            raise
+        raise ElsewhereError(error.exit_code) from None
+
+
 class Session:
     """The run in its folder: the trainer, what is measured, and where it is saved."""
 
-    def __init__(self, run: Path, asked: Asked, args: Namespace, console: Console) -> None:
-        self.run, self.asked, self.args, self.console = run, asked, args, console
+    def __init__(
+        self, run: Path, asked: Asked, args: Namespace, console: Console, ranks: Ranks = ALONE
+    ) -> None:
+        self.run, self.asked, self.args, self.console, self.ranks = run, asked, args, console, ranks
         self.plan, self.training = asked.plan, asked.plan.train
         training, plan = self.training, self.plan
         if args.device == "meta":
             raise BuildError.of("B0808", "nothing is computed on the meta device", help="cpu or cuda")
-        options = {"registry": args.registry, "device": args.device, "kernels": args.kernels}
-        graph = compile_graph(asked.recipe, **options)
-        torch.manual_seed(training.seed)
-        self.model = build(asked.recipe, seed=training.seed, **options)
+        check_rows(training, ranks)
+        graph = compile_graph(asked.recipe, registry=args.registry, device=args.device, kernels=args.kernels)
+        torch.manual_seed(mix(training.seed, ranks.rank) if ranks.rank else training.seed)
+        self.model, self.namespace = self._model()
         self.device = next(self.model.parameters()).device
-        recompute(self.model, training.checkpoint)
         self.trainer = Trainer(
             self.model,
             training,
@@ -92,12 +114,28 @@ class Session:
             self.device,
             tuple((_found(term.module), weight) for term, weight in training.auxiliary),
             Average(self.model, training.ema) if training.ema is not None else None,
+            ranks,
         )
         self.measured = self._measured()
         keeps = plan.tokenizer is not None and plan.tokenizer.has_files
-        self.checkpoints = Checkpoints(run, graph, args.registry, args.keep, asked.coder if keeps else None)
+        self.checkpoints = Checkpoints(
+            run, graph, args.registry, args.keep, asked.coder if keeps else None, ranks
+        )
         self.failed: str | None = None
         """Why the last checkpoint could not be written."""
+
+    def _model(self) -> tuple[nn.Module, dict[str, Any]]:
+        """The model, dealt among the ranks, and the names of its source."""
+        args, training, recipe = self.args, self.training, self.asked.recipe
+        options = {"registry": args.registry, "kernels": args.kernels}
+        alone = self.ranks.size == 1
+        made = build(recipe, seed=training.seed, device=args.device if alone else "meta", **options)
+        namespace = vars(import_module(type(made).__module__))
+        recompute(made, training.checkpoint)
+        if not alone:
+            shard(made, block_paths(self.plan), self.ranks)
+            draw(made, namespace["init_weights"], training.seed, torch.device(args.device))
+        return made, namespace
 
     def _objective(self) -> Any:
         """The objective's module, told which kernels to use where it has a choice."""
@@ -108,15 +146,21 @@ class Session:
         return made(self.model, **options, **{name: value for name, value in more.items() if name in known})
 
     def _loader(self, corpus: Corpus, batch: int) -> Asking:
-        training = self.training
+        """A rank's rows of batches; where the ranks do not divide them, as of a small validation share, all rows."""
+        training, ranks = self.training, self.ranks
+        dealt = batch % ranks.size == 0
         loader = Loader(
             corpus, batch=batch, context=training.context, packing=training.packing, carry=training.carry,
             seed=training.seed, shift=training.objective.shift,
+            rank=ranks.rank if dealt else 0, ranks=ranks.size if dealt else 1,
         )  # fmt: skip
         return Asking(loader, training.objective, training.seed, self.asked.coder)
 
-    def _measured(self) -> tuple[Asking, int] | None:
-        """Batches to measure by, and how many rows of them: the validation data once, or as much as is enough."""
+    def _measured(self) -> tuple[Asking, int, bool] | None:
+        """Batches to measure by, how many rows of them, and whether ranks have rows of their own there.
+
+        The rows are the validation data once, or as much as is enough.
+        """
         corpus, training = self.asked.validation, self.training
         if corpus is None:
             return None
@@ -124,9 +168,13 @@ class Session:
         if training.packing == "stream":
             most = max(1, (len(corpus.tokens) - 1) // training.context)
             batch = min(batch if training.carry else max(batch, AT_ONCE // training.context), most)
+        ranks = self.ranks.size
+        if batch > ranks and not training.carry:
+            batch -= batch % ranks
         loader = self._loader(corpus, batch)
         rows = min(loader.loader.rows, -(-VALIDATION_TOKENS // training.context))
-        return loader, max(batch, rows - rows % batch) if training.carry else rows
+        rows = max(batch, rows - rows % batch) if training.carry else rows
+        return loader, rows, batch % ranks == 0
 
     # Beginning
 
@@ -134,8 +182,7 @@ class Session:
         """Begin at the beginning, or go on from a checkpoint, with what has changed since. Raises BlocksError."""
         run, steps = self.run, self.training.steps
         if found is None:
-            write_run(run, self.asked.record)
-            cut_metrics(run, 0)
+            self.ranks.led(lambda: self._record(0))
             self.save()
             if self.failed is not None:
                 raise BuildError.of(
@@ -152,8 +199,7 @@ class Session:
                 f"{run} is at step {found.step:,}, and {steps:,} are asked for",
                 help=f"--steps {2 * found.step} goes on",
             )
-        namespace = vars(import_module(type(self.model).__module__))
-        state = found.state(named_in(namespace), self.device)
+        state = found.state(named_in(self.namespace), self.device, self.trainer.layout, self.ranks)
         try:
             self.trainer.load(found.step, found.weights(), state, options=bool(changed))
         except (ValueError, KeyError, RuntimeError) as error:
@@ -163,11 +209,15 @@ class Session:
                 help="restore a copy, or begin anew",
             ) from None
         self.checkpoints.saved = found.step
-        cut_metrics(run, found.step)
-        write_run(run, self.asked.record)
+        self.ranks.led(lambda: self._record(found.step))
         _say(self.console, f"{run} goes on from step {found.step:,}")
         for line in changed:
             _say(self.console, f"note: from here on, {line}")
+
+    def _record(self, step: int) -> None:
+        """Write what is asked, and keep the metrics up to a step."""
+        cut_metrics(self.run, step)
+        write_run(self.run, self.asked.record)
 
     # Going on
 
@@ -177,12 +227,12 @@ class Session:
         with ExitStack() as stack:
             stop = stack.enter_context(stopping())
             line = stack.enter_context(self._line())
-            board = open_board(self.run, trainer.step) if self.args.tensorboard else None
+            board = self.ranks.alone(self._board)
             self.line = line
             self.metrics = stack.enter_context(Metrics(self.run, board=board, warn=self._warn))
-            if self._due(training.eval_every) and not self._was_measured(trainer.step):
+            if self._due(training.eval_every) and not self.ranks.told(self._was_measured(trainer.step)):
                 self.measure(stop)
-            while trainer.step < training.steps and not stop:
+            while trainer.step < training.steps and not self._stopped(stop):
                 self.advance()
                 if self._due(training.eval_every) or trainer.step == training.steps:
                     self.measure(stop)
@@ -196,13 +246,26 @@ class Session:
                 f"step {trainer.step:,} could not be saved: {self.failed}",
                 help=f"{self._last()} is the newest that is whole; free some space and go on from it with --resume",
             )
-        if stop:
+        if self._stopped(stop):
             _say(
                 self.console,
                 f"{stop.name}: step {trainer.step:,} of {training.steps:,} is saved; --resume goes on",
             )
             return stop.exit_code
         return 0
+
+    def _board(self) -> Any:
+        return open_board(self.run, self.trainer.step) if self.args.tensorboard else None
+
+    def _stopped(self, stop: Stop) -> bool:
+        """Whether a signal asks any of the ranks to end; then all of them know of it."""
+        number = self.ranks.most(stop.signal or 0)
+        stop.signal = number or None
+        return bool(stop)
+
+    def _write(self, step: int, **values: float | None) -> None:
+        if self.ranks.leads:
+            self.metrics.write(step, **values)
 
     def advance(self) -> None:
         """One step, measured and watched. Raises BuildError where the run has diverged."""
@@ -212,7 +275,7 @@ class Session:
                 step = trainer.advance()
         except NotFiniteError as wrong:
             raise self._diverged(wrong) from None
-        self.metrics.write(
+        self._write(
             step.number, loss=step.loss, perplexity=perplexity(step.loss), lr=step.rate,
             gradient_norm=step.gradient_norm, tokens=trainer.tokens, tokens_per_second=step.tokens / step.seconds,
             seconds=trainer.seconds,
@@ -229,8 +292,8 @@ class Session:
 
     def _diverged(self, wrong: NotFiniteError) -> BuildError:
         trainer = self.trainer
-        self.metrics.write(wrong.step, loss=wrong.loss, gradient_norm=wrong.norm)
-        where = first_not_finite(self.model, self.plan, trainer.again)
+        self._write(wrong.step, loss=wrong.loss, gradient_norm=wrong.norm)
+        where = first_not_finite(self.model, self.plan, trainer.again, self.ranks)
         return BuildError.of(
             "B1505",
             f"{wrong} at step {wrong.step:,}: {where}. The last good checkpoint is {self._last()}",
@@ -245,12 +308,12 @@ class Session:
         """The loss on validation data, where there is some."""
         if self.measured is None:
             return
-        loader, rows = self.measured
-        loss = self.trainer.measure(loader, rows, lambda: bool(stop))
+        loader, rows, dealt = self.measured
+        loss = self.trainer.measure(loader, rows, lambda: self._stopped(stop), dealt)
         if loss is None:
             return
         step = self.trainer.step
-        self.metrics.write(
+        self._write(
             step, validation_loss=loss, validation_perplexity=perplexity(loss), seconds=self.trainer.seconds
         )
         self.line.say(f"step {step:,}  validation loss {loss:.4f}  perplexity {perplexity(loss):,.2f}")
@@ -284,7 +347,8 @@ class Session:
     def _line(self) -> Line:
         training = self.training
         flops = float(report(self.asked.recipe, training.context, registry=self.args.registry).total.train)
-        peak = peak_flops(self.device, getattr(torch, training.dtype))
+        ranks = self.ranks
+        peak = ranks.size * peak_flops(self.device, getattr(torch, training.dtype)) if ranks.leads else 0.0
         return Line(self.trainer.step, training.steps, flops=flops, peak=peak, console=self.console)
 
     # The end
@@ -292,6 +356,8 @@ class Session:
     def summary(self) -> None:
         """Print what came of it."""
         trainer, run, plan = self.trainer, self.run, self.plan
+        if not self.ranks.leads:
+            return
         rows = read_metrics(run)
         print(
             f"{plan.name}: {trainer.step:,} steps, {trainer.tokens:,} tokens in {duration(trainer.seconds)}"

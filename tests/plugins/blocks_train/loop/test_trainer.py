@@ -77,7 +77,8 @@ def trainer_of(
 
 
 def gradients(trainer: Trainer) -> dict[str, torch.Tensor]:
-    trainer.gradients(trainer.batches.batch(0), trainer.objective)
+    batch = trainer.batches.batch(0)
+    trainer.gradients(batch, trainer.objective, batch.count)
     return {name: p.grad for name, p in trainer.model.named_parameters()}
 
 
