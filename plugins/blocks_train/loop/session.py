@@ -199,7 +199,7 @@ class Session:
                 f"{run} is at step {found.step:,}, and {steps:,} are asked for",
                 help=f"--steps {2 * found.step} goes on",
             )
-        state = found.state(named_in(self.namespace), self.device, self.trainer.layout, self.ranks)
+        state = found.state(named_in(self.namespace), self.device, self.trainer.layout(), self.ranks)
         try:
             self.trainer.load(found.step, found.weights(), state, options=bool(changed))
         except (ValueError, KeyError, RuntimeError) as error:

@@ -233,16 +233,18 @@ class Trainer:
         """Weights that the model folder holds in place of the model's: averaged ones, where they are averaged."""
         return self.average.weights if self.average is not None and self.average.count else None
 
-    def layout(self, name: str) -> Tensor | None:
-        """The parameter that a tensor of `state` is dealt like, which is called by its path there; None: like none."""
-        kind, _, rest = name.partition(".")
-        if kind == "weights":
-            return dict(self.model.named_parameters()).get(rest)
-        if not name.startswith("optimizer.state."):
-            return None
+    def layout(self) -> Callable[[str], Tensor | None]:
+        """Says which parameter a tensor of `state`, called by its path there, is dealt like; None: like none."""
+        named = dict(self.model.named_parameters())
         every = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        found: Tensor = every[int(name.split(".")[2])]
-        return found
+
+        def of(name: str) -> Tensor | None:
+            kind, _, rest = name.partition(".")
+            if kind == "weights":
+                return named.get(rest)
+            return every[int(name.split(".")[2])] if name.startswith("optimizer.state.") else None
+
+        return of
 
     def load(
         self, step: int, weights: Mapping[str, Tensor], state: Mapping[str, Any], *, options: bool = False

@@ -197,12 +197,13 @@ def joined(device: str, shard: int | None) -> Iterator[tuple[Ranks, str]]:
         warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor")
         dist.init_process_group("cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo")
         try:
-            yield Ranks(rank, size, _mesh(kind, size, together), dist.new_group(backend="gloo")), device
+            yield Ranks(rank, size, mesh_of(kind, size, together), dist.new_group(backend="gloo")), device
         finally:
             dist.destroy_process_group()
 
 
-def _mesh(kind: str, size: int, together: int) -> Any:
+def mesh_of(kind: str, size: int, together: int) -> Any:
+    """The mesh of `size` ranks of which `together` share a copy of the weights."""
     from torch.distributed.device_mesh import init_device_mesh
 
     if together == size:

@@ -32,7 +32,7 @@ class Stored(Mapping[str, Tensor]):
     def __init__(self, path: Path, layout: Layout = lambda name: None) -> None:
         opened: Any = safe_open
         self._file: Any = opened(path, "pt")
-        self._names = sorted(self._file.keys())
+        self._names = dict.fromkeys(sorted(self._file.keys()))
         self._layout = layout
 
     def __getitem__(self, name: str) -> Tensor:

@@ -29,7 +29,7 @@ from blocks_train.optim.make import adamw
 from blocks_train.optim.specs import AdamW
 from blocks_train.scale import shards, stored
 from blocks_train.scale.fitting import block_paths
-from blocks_train.scale.ranks import ALONE, ElsewhereError, Ranks, joined
+from blocks_train.scale.ranks import ALONE, ElsewhereError, Ranks, joined, mesh_of
 
 ROOT = Path(__file__).parents[4]
 RECIPE = """\
@@ -82,11 +82,11 @@ def apart(one: torch.Tensor, other: torch.Tensor) -> float:
     return float((one - other).norm() / other.norm().clamp(min=1e-30))
 
 
-def trained(ranks: Ranks, found: dict[str, Any]) -> None:
-    """Ten steps beside one process that does them alone; a checkpoint that is read again."""
+def trained(ranks: Ranks, found: dict[str, Any], steps: int) -> None:
+    """Steps beside one process that does them alone: losses, gradients, what is measured, the average."""
     dealt, alone = trainer_of(ranks), trainer_of(ALONE)
     found["losses"], found["gradients"] = [], []
-    for _ in range(10):
+    for _ in range(steps):
         one, other = dealt.advance(), alone.advance()
         found["losses"].append(abs(one.loss - other.loss) / other.loss)
         found["losses"].append(abs(one.gradient_norm - other.gradient_norm) / other.gradient_norm)
@@ -170,7 +170,7 @@ def failing(ranks: Ranks, found: dict[str, Any], folder: Path) -> None:
     ranks.most(0)
     again, found["loaded"] = trainer_of(ranks), newest(folder / "run").step
     checkpoint = newest(folder / "run")
-    state = checkpoint.state(named_in(again.namespace), "cpu", again.layout, ranks)
+    state = checkpoint.state(named_in(again.namespace), "cpu", again.layout(), ranks)
     again.load(1, checkpoint.weights(), state)
     steps = [each.advance() for each in (trainer, again)]
     found["same"] = steps[0].loss == steps[1].loss and all(
@@ -213,6 +213,8 @@ def test_two_ranks_train_as_one_process(launch, tmp_path: Path) -> None:
         assert len(each["gradients"]) > 100
         assert max(each["gradients"]) < 1e-5
         assert max(each["averages"]) < 1e-5
+        assert len(each["copies"]["losses"]) == 5
+        assert max(each["copies"]["losses"] + each["copies"]["gradients"] + each["copies"]["averages"]) < 1e-5
         for name, about in each["drawn"].items():
             assert about["same"], name
             assert about["most"] < 0.9, name
@@ -241,7 +243,9 @@ if __name__ == "__main__":
     result: dict[str, Any] = {}
     with joined("cpu", None) as (here, _):
         drawn(here, result)
-        trained(here, result)
+        trained(here, result, 10)
+        result["copies"] = {}
+        trained(replace(here, mesh=mesh_of("cpu", 2, 1)), result["copies"], 2)
         failing(here, result, Path(sys.argv[1]))
         told(here, result)
     (Path(sys.argv[1]) / f"{here.rank}.json").write_text(json.dumps(result))
