@@ -1,4 +1,4 @@
-# make demo   a sentence becomes a working model (sets up .venv by itself)
+# make demo   a sentence becomes a model that has learnt a little (sets up .venv by itself)
 # make test   the tests          make lint   style, types, import contracts
 # make pictures   the pictures of README.md and docs/          make clean   remove what these made
 PYTHON ?= python3
@@ -13,8 +13,17 @@ INSTALL   = $(PY) -m pip install --quiet --disable-pip-version-check -c constrai
 .PHONY: demo test lint style types imports pictures clean
 
 demo: $(VENV)/.demo
-	$(VENV)/bin/blocks build recipes/hybrid-tiny.yaml -o demo
-	$(PY) examples/read_itself.py demo README.md
+	rm -rf demo
+	$(VENV)/bin/blocks build recipes/hybrid-tiny.yaml -o demo/model
+	$(DEMO_TRAIN)
+	$(VENV)/bin/blocks generate demo/run --prompt "A recipe" --max-new-tokens 200 --temperature 0.7 --seed 1
+	$(VENV)/bin/blocks draw recipes/hybrid-tiny.yaml -o demo/hybrid-tiny.svg
+	$(PY) examples/read_itself.py demo/model README.md
+
+# A smaller model of the same sentence learns the words of these pages; one thread is enough for it.
+DEMO_TRAIN = OMP_NUM_THREADS=1 $(VENV)/bin/blocks train recipes/hybrid-tiny.yaml --data README.md docs -o demo/run \
+	--cache demo/cache --set d_model=64 --set train.batch=8 --set train.context=128 --set train.eval_every=50 \
+	--set train.optimizer.adamw.lr=4e-3 --steps 150
 
 test: $(VENV)/.test
 	$(PY) -m pytest -n $(JOBS)
