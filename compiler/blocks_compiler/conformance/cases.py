@@ -35,6 +35,7 @@ class Case:
     needs    the capabilities without which it is not asked
     reads    asked of those that read a memory
     when     asked of those whose bound declaration says so
+    method   asked of those whose module has it
     """
 
     name: str
@@ -42,6 +43,7 @@ class Case:
     needs: frozenset[str] = frozenset()
     reads: bool = False
     when: Callable[[Mixer], bool] | None = None
+    method: str = ""
 
     @property
     def about(self) -> str:
@@ -49,9 +51,12 @@ class Case:
         return (self.check.__doc__ or "").strip().splitlines()[0]
 
     def applies(self, subject: Subject) -> bool:
-        """Whether the mixer declares what this case needs."""
-        reads = subject.mixer.memory_width is not None or not self.reads
-        return self.needs <= subject.can and reads and (self.when is None or self.when(subject.bound))
+        """Whether the mixer declares, or its module has, what this case needs."""
+        if not self.needs <= subject.can or (self.reads and subject.mixer.memory_width is None):
+            return False
+        if self.when is not None and not self.when(subject.bound):
+            return False
+        return not self.method or subject.offers(self.method)
 
 
 CAUSAL, CACHED, PADDED, PACKED = (frozenset({name}) for name in ("causal", "cached", "padded", "packed"))
@@ -89,7 +94,7 @@ CASES = (
     Case("state_reordered", decoding.state_reordered, CAUSAL | CACHED),
     Case("state_rewound", decoding.state_rewound, CAUSAL | CACHED),
     Case("decoding", decoding.decoding, CAUSAL | CACHED),
-    Case("state_reserved", decoding.state_reserved, CAUSAL | CACHED),
+    Case("state_reserved", decoding.state_reserved, CAUSAL | CACHED, method="reserve"),
     Case("padding_content", padding.padding_content, PADDED),
     Case("padding_gradient", padding.padding_gradient, PADDED),
     Case("padded_batch", padding.padded_batch, PADDED),

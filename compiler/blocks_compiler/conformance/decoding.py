@@ -90,11 +90,9 @@ def state_rewound(subject: Subject) -> None:
 
 @torch.no_grad()
 def state_reserved(subject: Subject) -> None:
-    """Where a mixer can reserve room, steps write into it, give what they gave without, and leave the first state."""
+    """Steps write into the room that is reserved, give what they gave without it, and leave the first state."""
     dtype = torch.float64
     module, x, mask, state = prompted(subject, dtype)
-    if not callable(getattr(module, "reserve", None)):
-        return
     later = subject.inputs(4, STEPS, dtype, seed=1)
     wanted = whole(module, x, mask, later)
     before = {name: tensor.clone() for name, tensor in leaves(state)}

@@ -57,4 +57,4 @@ def why_not(case: Case, subject: Subject) -> str:
         return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not declared"
     if case.reads and subject.mixer.memory_width is None:
         return "it reads no memory"
-    return "" if case.when is None else "it is not declared"
+    return f"its module has no {case.method}" if case.method else "it is not declared"

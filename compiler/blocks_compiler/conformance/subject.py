@@ -49,6 +49,13 @@ class Subject:
         seed = self.seed if seed is None else seed
         return build_component(self.mixer, self.d_model, seed=seed, device=device, dtype=name)
 
+    def offers(self, method: str) -> bool:
+        """Whether the module has a method; also where it cannot be built, which is for the cases to say."""
+        try:
+            return callable(getattr(self.fresh(device="meta"), method, None))
+        except Exception:
+            return True
+
     def start(self, module: nn.Module) -> None:
         """Draw the weights of a module that `fresh` made."""
         sys.modules[type(module).__module__].init_weights(module, self.seed)
