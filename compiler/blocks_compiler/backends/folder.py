@@ -35,6 +35,7 @@ from blocks import (
     compile_graph,
     load,
 )
+from blocks.swap import fresh_folder, recover
 from blocks.tokenizer import FOLDER as TOKENIZER
 from blocks_compiler.backends.lock import lock
 from blocks_compiler.backends.manifest import (
@@ -49,7 +50,6 @@ from blocks_compiler.backends.manifest import (
     prune,
 )
 from blocks_compiler.backends.module import build_empty
-from blocks_compiler.backends.swap import fresh_folder, recover
 from blocks_compiler.backends.write import check_output, usual_mode
 
 PICTURE = "graph.svg"

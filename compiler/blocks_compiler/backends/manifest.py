@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from blocks import BuildError
-from blocks_compiler.backends.swap import recover, remove_folder, remove_leftovers
+from blocks.swap import recover, remove_folder, remove_leftovers
 
 WEIGHTS, LOCK, MANIFEST = "model.safetensors", "recipe.lock.yaml", "manifest.json"
 CHECKPOINTS, STEP = "checkpoints", "step-"

@@ -76,7 +76,7 @@ def _exporting(args: Namespace, step: Callable[[str], None]) -> Exporting:
 
 def _check(target: Path, exporter: Exporter, name: str, *, single: bool, force: bool) -> None:
     """Raise BuildError when something is in the way that is not to be replaced."""
-    from blocks_compiler.backends.swap import recover
+    from blocks.swap import recover
     from blocks_compiler.backends.write import check_output
 
     check_output(target)
@@ -96,7 +96,7 @@ def _check(target: Path, exporter: Exporter, name: str, *, single: bool, force: 
 
 
 def _write_folder(exporter: Exporter, exporting: Exporting, target: Path) -> Iterable[str]:
-    from blocks_compiler.backends.swap import fresh_folder
+    from blocks.swap import fresh_folder
 
     with fresh_folder(target) as folder:
         return list(exporter.write(exporting, folder))
@@ -104,7 +104,7 @@ def _write_folder(exporter: Exporter, exporting: Exporting, target: Path) -> Ite
 
 def _write_file(exporter: Exporter, exporting: Exporting, target: Path) -> Iterable[str]:
     """Write a folder, and take the one file of it that says it all."""
-    from blocks_compiler.backends.swap import flush
+    from blocks.swap import flush
 
     if not target.parent.is_dir():
         raise FileNotFoundError(2, "there is no folder", str(target.parent))

@@ -16,7 +16,7 @@ from blocks.command import Command
 from blocks.known_plugins import KNOWN
 from blocks.registry import KINDS
 from blocks.render import plain
-from blocks_compiler.backends.swap import fresh_folder
+from blocks.swap import fresh_folder
 from blocks_compiler.backends.write import check_output
 
 TEMPLATES = Path(__file__).parents[1] / "templates"

@@ -9,6 +9,7 @@ from blocks import UsageError
 from blocks.command import Command
 from blocks.diagnostics import Diagnostic, Problems
 from blocks_train.loop.command import count
+from blocks_train.options import add_data, add_place
 
 MATCH = "match"
 
@@ -21,17 +22,7 @@ def configure(parser: ArgumentParser) -> None:
         metavar="R",
         help="recipe files, or names of published architectures; two or more",
     )
-    parser.add_argument(
-        "--data", nargs="+", default=[], metavar="F",
-        help="text, JSONL and parquet, gzipped too: files, folders, globs; hf:NAME for datasets of a hub",
-    )  # fmt: skip
-    parser.add_argument(
-        "--field", default="text", metavar="X", help="of JSONL and parquet, that holds the text (text)"
-    )
-    parser.add_argument(
-        "--split", metavar="HOW",
-        help="what stands between the documents of a text file: lines, paragraphs, or any other text; default: nothing",
-    )  # fmt: skip
+    add_data(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -50,13 +41,7 @@ def configure(parser: ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="PATH=VALUE",
         help="change every recipe, such as tokenizer=char or train.batch=12; repeatable",
     )  # fmt: skip
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (cpu)")
-    parser.add_argument(
-        "--kernels", default="auto", metavar="NAME", help="auto, reference, or an implementation"
-    )
-    parser.add_argument(
-        "--cache", type=Path, metavar="DIR", help="where tokenised data is kept (~/.cache/blocks/data)"
-    )
+    add_place(parser)
     parser.add_argument("--json", action="store_true", help="machine-readable output")
 
 

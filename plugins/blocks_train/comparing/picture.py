@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from blocks_train.comparing.figures import Figures
+from blocks_train.plotting import FAINT, figure_of, frame
 
 NAME = "comparison.svg"
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#b3558c", "#8a6100", "#56a0c9", "#333333")
 """After Okabe and Ito 2008, Color Universal Design; those too light for words on white are darkened."""
 MARKERS = "osD^vPX"
-INK, FAINT, LINE = "#24292f", "#6b747d", "#e6e9ec"
 
 
 def draw(rows: Sequence[Figures], path: Path) -> bool:
@@ -24,19 +23,7 @@ def draw(rows: Sequence[Figures], path: Path) -> bool:
     shown = [(index, row) for index, row in enumerate(rows) if len(row.curve) > 1]
     if not shown:
         return False
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    settings: Any = {
-        "font.family": ["DejaVu Sans"],
-        "font.size": 9.5,
-        "svg.hashsalt": "blocks",
-        "svg.fonttype": "path",
-    }
-    with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(10.6, 4.4), layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
+    with figure_of(path, 10.6, 4.4) as figure:
         left, right = figure.subplots(1, 2, sharey=True)
         _panel(left, shown, lambda row: 1.0, "Validation loss by tokens", "tokens of training")
         _panel(
@@ -47,10 +34,6 @@ def draw(rows: Sequence[Figures], path: Path) -> bool:
         figure.canvas.draw()
         for axes in (left, right):
             _label(axes)
-        buffer = BytesIO()
-        kind = path.suffix[1:].lower()
-        figure.savefig(buffer, format=kind, dpi=200, metadata={"Date": None} if kind == "svg" else None)
-    path.write_bytes(buffer.getvalue())
     return True
 
 
@@ -66,16 +49,9 @@ def _panel(axes: Any, shown: Sequence[tuple[int, Figures]], scale: Any, title: s
         line.set_label(f"{row.name}  {row.validation_loss:.3f}")
         furthest = max(furthest, x[-1])
     axes.set_xlim(0, furthest * 1.02)
-    axes.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold", pad=12)
-    axes.set_xlabel(unit, color=FAINT)
+    frame(axes, title, unit)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
-    axes.grid(axis="y", color=LINE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0, colors=FAINT)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color("#c5ccd3")
 
 
 def _label(axes: Any) -> None:

@@ -15,9 +15,9 @@ from typing import Any, TypeAlias
 
 from blocks import BuildError, Coder
 from blocks.diagnostics import Diagnostic, Problems, Span
+from blocks.swap import fresh_folder
 from blocks_train.data.columns import Column, Text, Writer, open_column
 from blocks_train.data.corpus import Corpus
-from blocks_train.data.folder import clear, fresh
 from blocks_train.data.identity import identities, size_of
 from blocks_train.data.locks import locked
 from blocks_train.data.reading import Reader, Record
@@ -82,11 +82,9 @@ def prepare_table(
     with _writing(cache):
         cache.mkdir(parents=True, exist_ok=True)
         lock = cache / f".{target.name}.lock"
-        with locked(lock, lambda: step("wait for another process that tokenises the same", 0, None)) as alone:
+        with locked(lock, lambda: step("wait for another process that tokenises the same", 0, None)):
             if (table := _opened(target, columns, digest)) is not None:
                 return table
-            if alone:
-                clear(target)
             _write(target, sources, columns, fields, split, digest, step)
     table = _opened(target, columns, digest)
     assert table is not None, "what was just written is whole"
@@ -168,7 +166,7 @@ def _write(
         records = reader.side_by_side({fields[name]: sources[name] for name in columns})
     total = size_of(_all(sources))
     count = 0
-    with fresh(target) as folder:
+    with fresh_folder(target) as folder:
         with ExitStack() as files:
             writers = {name: column.writer(folder, name, files) for name, column in columns.items()}
             for batch in _batches(records, writers, fields, problems):

@@ -9,6 +9,7 @@ from pathlib import Path
 from blocks import BlocksError, UsageError
 from blocks.command import Command
 from blocks.expressions import ExpressionError, evaluate
+from blocks_train.options import add_data, add_place
 
 NUMBERS = {"steps": "train.steps", "save_every": "train.save_every", "seed": "train.seed"}
 """Option -> what of the recipe it sets."""
@@ -23,17 +24,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--sentence", metavar="TEXT", help="in place of a recipe: what the model is, in words"
     )
-    parser.add_argument(
-        "--data", nargs="+", default=[], metavar="F",
-        help="text, JSONL and parquet, gzipped too: files, folders, globs; hf:NAME for datasets of a hub",
-    )  # fmt: skip
-    parser.add_argument(
-        "--field", default="text", metavar="X", help="of JSONL and parquet, that holds the text (text)"
-    )
-    parser.add_argument(
-        "--split", metavar="HOW",
-        help="what stands between the documents of a text file: lines, paragraphs, or any other text; default: nothing",
-    )  # fmt: skip
+    add_data(parser)
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder of the run (runs/NAME)")
     parser.add_argument(
         "--resume", action="store_true", help="go on from the newest checkpoint of the folder"
@@ -48,17 +39,11 @@ def configure(parser: ArgumentParser) -> None:
         help="change the recipe, such as train.batch=32, train.optimizer.adamw.lr=3e-4 or d_model=512; repeatable",
     )  # fmt: skip
     parser.add_argument("--keep", default="2", metavar="N", help="checkpoints that are kept, the newest (2)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (cpu)")
     parser.add_argument(
         "--shard", metavar="N",
         help="under torchrun: processes that share one copy of the weights; the others hold further copies (all)",
     )  # fmt: skip
-    parser.add_argument(
-        "--kernels", default="auto", metavar="NAME", help="auto, reference, or an implementation"
-    )
-    parser.add_argument(
-        "--cache", type=Path, metavar="DIR", help="where tokenised data is kept (~/.cache/blocks/data)"
-    )
+    add_place(parser)
     parser.add_argument("--tensorboard", action="store_true", help="write metrics for TensorBoard as well")
 
 

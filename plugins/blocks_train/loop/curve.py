@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-INK, FAINT, LINE = "#24292f", "#8a939c", "#e6e9ec"
+from blocks_train.plotting import FAINT, figure_of, frame
+
 TRAIN, VALIDATION = "#1f6fb4", "#d95f0e"
 NAME = "loss.svg"
 
@@ -23,19 +23,7 @@ def draw(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> bool:
     ]
     if len(steps) < 2:
         return False
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    settings: Any = {
-        "font.family": ["DejaVu Sans"],
-        "font.size": 9.5,
-        "svg.hashsalt": "blocks",
-        "svg.fonttype": "path",
-    }
-    with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(7.2, 4.0), layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
+    with figure_of(path, 7.2, 4.0) as figure:
         axes = figure.subplots()
         x, y = zip(*steps, strict=True)
         window = max(1, len(y) // 100)
@@ -49,10 +37,6 @@ def draw(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> bool:
             ends.append(("validation", at[-1], values[-1], VALIDATION))
         _frame(axes, title, [*smooth, *(value for _, value in measured)], x)
         _label(axes, ends)
-        buffer = BytesIO()
-        kind = path.suffix[1:].lower()
-        figure.savefig(buffer, format=kind, dpi=200, metadata={"Date": None} if kind == "svg" else None)
-    path.write_bytes(buffer.getvalue())
     return True
 
 
@@ -70,15 +54,8 @@ def _frame(axes: Any, title: str, values: Sequence[float], x: Sequence[int]) -> 
     room = 0.06 * (high - low or 1.0)
     axes.set_ylim(low - room, high + room)
     axes.set_xlim(0, x[-1] * 1.02)
-    axes.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold", pad=12)
-    axes.set_xlabel("step", color=FAINT)
     axes.set_ylabel("loss, nats a token", color=FAINT)
-    axes.grid(axis="y", color=LINE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0, colors=FAINT)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color("#c5ccd3")
+    frame(axes, title, "step")
 
 
 def _label(axes: Any, ends: Sequence[tuple[str, float, float, str]]) -> None:

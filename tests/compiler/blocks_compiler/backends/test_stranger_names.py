@@ -57,7 +57,7 @@ def test_invisible_characters_do_not_reach_the_file() -> None:
 
 
 def test_a_build_through_a_link_replaces_the_folder_it_leads_to(tmp_path: Path) -> None:
-    from blocks_compiler.backends.swap import fresh_folder
+    from blocks.swap import fresh_folder
 
     (tmp_path / "real").mkdir()
     link = tmp_path / "link"

@@ -10,9 +10,8 @@ import pytest
 import torch
 
 import blocks
-from blocks import Registry
+from blocks import Registry, swap
 from blocks.cli import main
-from blocks_compiler.backends import swap
 from blocks_train.loop.checkpoints import Checkpoints, newest
 from blocks_train.loop.tree import named_in
 

@@ -96,7 +96,7 @@ import matplotlib.figure
 import blocks
 from blocks.cli import main
 from blocks_train.loop import session, trainer, checkpoints
-import blocks_compiler.backends.swap as swap
+import blocks.swap as swap
 
 recipe, corpus, folder = sys.argv[1:]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from blocks_compiler.backends import swap
+from blocks import swap
 
 WRITER = """
 import sys
 from pathlib import Path
-from blocks_compiler.backends.swap import fresh_folder
+from blocks.swap import fresh_folder
 target, number = Path(sys.argv[1]), 0
 print("ready", flush=True)
 while True:
