@@ -55,7 +55,7 @@ def run(args: Namespace) -> int:
         if os.environ.get("RANK", "0") != "0":  # under torchrun the first process says it
             return error.exit_code
         raise
-    from blocks_train.loop.session import train
+    from blocks_train.loop.train import train
 
     return train(args)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,75 +18,28 @@ from blocks import BlocksError, BuildError, Component, build, compile_graph, rep
 from blocks_train.data import Corpus, Loader
 from blocks_train.data.order import mix
 from blocks_train.loop import curve
-from blocks_train.loop.asked import Asked, prepare_run, unpacked
+from blocks_train.loop.asked import Asked
 from blocks_train.loop.asking import Asking
-from blocks_train.loop.begun import begin
 from blocks_train.loop.checkpoints import Checkpoint, Checkpoints
 from blocks_train.loop.compiling import compiled
 from blocks_train.loop.finite import first_not_finite
 from blocks_train.loop.metrics import Metrics, open_board, perplexity
 from blocks_train.loop.progress import Line, duration
 from blocks_train.loop.recompute import recompute
-from blocks_train.loop.request import request
-from blocks_train.loop.resume import changes, check_same
-from blocks_train.loop.run_folder import METRICS, cut_metrics, locked, read_metrics, write_run
+from blocks_train.loop.run_folder import METRICS, cut_metrics, read_metrics, write_run
 from blocks_train.loop.signals import Stop, stopping
 from blocks_train.loop.speed import memory, peak_flops
 from blocks_train.loop.trainer import NotFiniteError, Trainer
 from blocks_train.loop.tree import named_in
 from blocks_train.optim.average import Average
 from blocks_train.scale.fitting import block_paths, check_rows
-from blocks_train.scale.ranks import ALONE, ElsewhereError, Ranks, joined
+from blocks_train.scale.ranks import ALONE, Ranks
 from blocks_train.scale.shards import draw, shard
 
 VALIDATION_TOKENS = 2**18
 """Tokens that a measurement reads at most; of more, those that a shuffled order puts first."""
 AT_ONCE = 2**12
 """Tokens that a measurement computes at once, where a batch has fewer: without gradients there is room."""
-
-
-def train(args: Namespace) -> int:
-    """Train as the arguments say; the exit code. Raises BlocksError."""
-    try:
-        with joined(args.device, args.shard) as (ranks, device):
-            args.device = device
-            return _train(args, ranks)
-    except ElsewhereError as error:
-        return error.exit_code
-
-
-def _train(args: Namespace, ranks: Ranks) -> int:
-    console = Console(stderr=True, soft_wrap=True, quiet=not ranks.leads)
-    begun = ranks.led(lambda: begin(args, lambda note: _say(console, note)))
-    made = request(args, begun.before)
-    asked = ranks.first(
-        lambda files: prepare_run(made, begun.before, begun.found, unpacked(files, args.registry)),
-        lambda asked: asked.packed(),
-    )
-    before, changed = begun.before, []
-    with ExitStack() as stack:
-        if before is not None:
-            ranks.led(lambda: check_same(begun.run, before, asked.record))
-            changed = changes(before, asked.record)
-        stack.enter_context(_said_once(ranks))
-        session = Session(begun.run, asked, args, console, ranks)
-        ranks.alone(lambda: stack.enter_context(locked(begun.run)))
-        session.start(begun.found, changed)
-        code = session.go()
-        if not code:
-            session.summary()
-        return code
-
-
-@contextmanager
-def _said_once(ranks: Ranks) -> Iterator[None]:
-    """What is wrong with a run that is under way is wrong on all ranks: the first one says it."""
-    try:
-        yield
-    except BlocksError as error:
-        if ranks.leads:
-            raise
-        raise ElsewhereError(error.exit_code) from None
 
 
 class Session:
@@ -210,9 +163,9 @@ class Session:
             ) from None
         self.checkpoints.saved = found.step
         self.ranks.led(lambda: self._record(found.step))
-        _say(self.console, f"{run} goes on from step {found.step:,}")
+        say(self.console, f"{run} goes on from step {found.step:,}")
         for line in changed:
-            _say(self.console, f"note: from here on, {line}")
+            say(self.console, f"note: from here on, {line}")
 
     def _record(self, step: int) -> None:
         """Write what is asked, and keep the metrics up to a step."""
@@ -247,7 +200,7 @@ class Session:
                 help=f"{self._last()} is the newest that is whole; free some space and go on from it with --resume",
             )
         if self._stopped(stop):
-            _say(
+            say(
                 self.console,
                 f"{stop.name}: step {trainer.step:,} of {training.steps:,} is saved; --resume goes on",
             )
@@ -332,7 +285,7 @@ class Session:
                 )
 
     def _warn(self, text: str) -> None:
-        _say(self.console, f"warning: {text}")
+        say(self.console, f"warning: {text}")
 
     def _last(self) -> str:
         saved = self.checkpoints.saved
@@ -382,7 +335,8 @@ class Session:
         return str(path) if drawn else "not drawn: a line needs two steps"
 
 
-def _say(console: Console, text: str) -> None:
+def say(console: Console, text: str) -> None:
+    """Print one line as it is."""
     console.print(text, markup=False, highlight=False)
 
 
