@@ -103,15 +103,19 @@ def with_stand_ins(error: ValidationError, value: Any) -> tuple[Any, bool]:
     What else is wrong stays, and so does whatever has no neutral stand-in.
     """
     guessed = False
+    found: list[tuple[Path, str]] = []  # before anything is changed: one key may have several
     for detail in error.errors(include_url=False):
-        path, _ = _real_path(detail["loc"], value, BaseModel, missing=detail["type"] == "missing")
+        if detail["type"] != "extra_forbidden":  # which is gone
+            path, _ = _real_path(detail["loc"], value, BaseModel, missing=detail["type"] == "missing")
+            found.append((path[:2] if path[:1] == ("train",) else path, detail["type"]))
+    for path, kind in found:
         owner = _at(value, path[:-1]) if path else None
         if not isinstance(owner, dict):
             continue
         key = str(path[-1])
-        if detail["type"] == "literal_error" or path[0] == "train":  # where every key has a default
+        if kind == "literal_error" or path[0] == "train":  # where every key has a default
             owner.pop(key, None)
-        elif detail["type"] == "string_pattern_mismatch" or path == ("recipe",):
+        elif kind == "string_pattern_mismatch" or path == ("recipe",):
             owner[key] = "unnamed"
         elif key in _SIZES and (len(path) == 1 or path[-2] == "stack"):
             owner[key], guessed = 512, True

@@ -47,6 +47,17 @@ def test_a_size_that_cannot_be_worked_out_hides_nothing() -> None:
     assert found == [("B0315", 2, 14), *FURTHER]
 
 
+@pytest.mark.parametrize(("key", "code"), [("steps: -3", "B0302"), ("stepz: 3", "B0201")])
+def test_a_wrong_key_of_training_hides_no_other(key: str, code: str) -> None:
+    text = (
+        "recipe: r\nd_model: 64\nvocab_size: 9\nmodel: [{embed: tokens}, {head: lm}]\n"
+        f"train: {{{key}, schedule: cosin, batch: 5, accumulate: 2, optimizer: {{adamw: {{lrr: 1}}}}}}\n"
+    )
+    with pytest.raises(blocks.RecipeError) as caught:
+        blocks.load(text)
+    assert [d.code for d in caught.value.diagnostics] == [code, "B0601", "B1302", "B0201"]
+
+
 def test_what_is_borrowed_and_shared_is_looked_at_beside_other_mistakes() -> None:
     text = (
         "recipe: r\nd_model: 64\nvocab_size: 9\nblocks:\n"
